@@ -1,0 +1,113 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/mtlsctl/mtlsctl/pki"
+)
+
+// Limits that the API server sets.
+const (
+	maxSecret      = 1 << 20   // bytes of data in a Secret
+	maxAnnotations = 256 << 10 // bytes of annotations, keys and values together
+)
+
+// Secret writes a Kubernetes Secret of type kubernetes.io/tls, with tls.crt
+// (the certificate and its chain), tls.key and ca.crt: what cert-manager
+// writes. The file is called after the Secret, and the same bundle gives the
+// same bytes.
+//
+// Names and labels are held to the rules of the API server; a breach is an
+// [*OptionError]. Such a Secret cannot be without a key ([ErrNoKey]).
+type Secret struct {
+	Name        string // a DNS subdomain (RFC 1123); [SecretName] makes one of any name
+	Namespace   string // a DNS label (RFC 1123); empty: where it is applied
+	Labels      map[string]string
+	Annotations map[string]string
+	// JSON writes JSON instead of YAML.
+	JSON bool
+	// CAOnly writes an Opaque Secret with just ca.crt, for whoever only verifies.
+	CAOnly bool
+}
+
+// secretObject is the part of a v1 Secret that is written. The API's own type
+// costs more start-up time than all the rest of an export.
+type secretObject struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Metadata   secretMeta        `json:"metadata"`
+	Type       string            `json:"type"`
+	Data       map[string][]byte `json:"data"`
+}
+
+type secretMeta struct {
+	Name        string            `json:"name"`
+	Namespace   string            `json:"namespace,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// Export implements [Format].
+func (f Secret) Export(b *pki.Bundle) ([]File, error) {
+	if len(b.Chain) == 0 {
+		return nil, ErrNoCertificate
+	}
+	if err := f.check(SecretName(leafName(b))); err != nil {
+		return nil, err
+	}
+	o := secretObject{
+		APIVersion: "v1",
+		Kind:       "Secret",
+		Metadata:   secretMeta{f.Name, f.Namespace, f.Labels, f.Annotations},
+		Type:       "Opaque",
+		Data:       map[string][]byte{},
+	}
+	if len(b.Roots) > 0 {
+		o.Data["ca.crt"] = b.RootsPEM()
+	}
+	switch {
+	case f.CAOnly && len(b.Roots) == 0:
+		return nil, fmt.Errorf("ca.crt is all that the Secret holds: %w", ErrNoRoots)
+	case !f.CAOnly && b.Key == nil:
+		return nil, fmt.Errorf("a Secret of type kubernetes.io/tls holds certificate and key: %w", ErrNoKey)
+	case !f.CAOnly:
+		key, err := b.KeyPEM()
+		if err != nil {
+			return nil, err
+		}
+		o.Type = "kubernetes.io/tls"
+		o.Data["tls.crt"], o.Data["tls.key"] = b.ChainPEM(), key
+	}
+	size := 0
+	for _, v := range o.Data {
+		size += len(v)
+	}
+	if size > maxSecret {
+		return nil, fmt.Errorf("a Secret holds %d bytes at most, and this one would have %d", maxSecret, size)
+	}
+	data, err := o.marshal(f.JSON)
+	if err != nil {
+		return nil, err
+	}
+	name := f.Name + ".yaml"
+	if f.JSON {
+		name = f.Name + ".json"
+	}
+	return []File{{name, data, !f.CAOnly}}, nil
+}
+
+func (o secretObject) marshal(asJSON bool) ([]byte, error) {
+	if !asJSON {
+		return yaml.Marshal(o)
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(o)
+	return out.Bytes(), err
+}
