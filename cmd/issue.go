@@ -1,0 +1,616 @@
+package cmd
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+	"github.com/mtlsctl/mtlsctl/internal/term"
+	"github.com/mtlsctl/mtlsctl/pki"
+	"github.com/mtlsctl/mtlsctl/profiles"
+)
+
+type issueOptions struct {
+	profile    *profiles.Profile
+	name       string
+	positional []string
+	sans       []pki.SAN
+	subject    pki.Subject
+	cnSet      bool
+	ca         string
+	key        profiles.KeyType
+	encoding   pki.KeyEncoding
+	lifetime   pki.Lifetime
+	csr        string
+	out        string
+	ifMissing  bool
+	force      bool
+	dryRun     bool
+	passphrase secretFlags
+}
+
+// newIssueCmd makes the parent of one subcommand for each profile. The user's
+// own profiles are read only if args ask for one.
+func newIssueCmd(a *app, args []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "issue PROFILE NAME [SAN...]",
+		GroupID: groupMake,
+		Short:   "Issue a certificate by a profile: server, client, peer, spiffe, or your own",
+		Long: `issue makes a key and a certificate, and keeps them in the PKI directory with
+the chain and the root to trust, ready to be mounted: tls.crt, tls.key, ca.crt.
+
+A profile says what a certificate is for. Your own are YAML files in the folder
+profiles of the PKI directory; each is a subcommand here. See
+'mtlsctl issue server --help' for the flags, which all profiles share.`,
+		Example: `  mtlsctl issue server api.example.com 10.0.0.7
+  mtlsctl issue client alice@example.com
+  mtlsctl issue peer etcd-1 etcd-1.internal 10.0.0.11
+  mtlsctl issue spiffe web --spiffe spiffe://example.org/ns/prod/sa/web`,
+		// So that an unknown profile is named, not the first flag after it.
+		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true},
+		SuggestionsMinimumDistance: 2, // of letters that differ
+		Args:                       cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			known := make([]string, 0, len(c.Commands()))
+			for _, sub := range c.Commands() {
+				known = append(known, sub.Name())
+			}
+			list := strings.Join(known, ", ")
+			if len(args) == 0 {
+				return usagef("as in 'mtlsctl issue server api.example.com'", "PROFILE is missing: there are %s", list)
+			}
+			if similar := c.SuggestionsFor(args[0]); len(similar) > 0 {
+				return usagef("did you mean "+strings.Join(similar, " or ")+"?", "unknown profile %q: there are %s", args[0], list)
+			}
+			return usagef("profiles of your own are YAML files in "+filepath.Join(a.pkiPath, "profiles"),
+				"unknown profile %q: there are %s", args[0], list)
+		},
+	}
+	dir := a.peekPKI(args)
+	own := pkidir.Profiles(dir)
+	for _, p := range profiles.Builtin() {
+		sub := newIssueProfileCmd(a, p, nil)
+		if i := slices.Index(own, p.Name()); i >= 0 {
+			a.warnShadowed(sub, filepath.Join(dir, "profiles", p.Name()+".yaml"))
+			own = slices.Delete(own, i, i+1)
+		}
+		c.AddCommand(sub)
+	}
+	for _, name := range own {
+		c.AddCommand(newOwnProfileCmd(a, dir, name))
+	}
+	return c
+}
+
+// warnShadowed lets a built-in profile say that a file of the same name is not
+// what it goes by.
+func (a *app) warnShadowed(c *cobra.Command, file string) {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.warn("%s is not read: the profile %s is built in", file, c.Name())
+		return run(c, args)
+	}
+}
+
+// peekPKI finds the PKI directory before the flags are parsed, since the user's
+// profiles in it are commands.
+func (a *app) peekPKI(args []string) string {
+	dir := a.env("MTLSCTL_PKI")
+	if dir == "" {
+		dir = defaultPKI
+	}
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if v, ok := strings.CutPrefix(arg, "--pki="); ok {
+			dir = v
+		} else if arg == "--pki" && i+1 < len(args) {
+			dir = args[i+1]
+		}
+	}
+	return dir
+}
+
+// newOwnProfileCmd makes the subcommand of a profile file. A file that is wrong
+// is a subcommand that says so, and does not keep the others from working.
+func newOwnProfileCmd(a *app, dir, name string) *cobra.Command {
+	data, file, err := pkidir.ReadProfile(dir, name)
+	var p *profiles.Profile
+	if err == nil {
+		p, err = profiles.Parse(name, data)
+	}
+	if err == nil {
+		return newIssueProfileCmd(a, p, nil)
+	}
+	return &cobra.Command{
+		Use:                name + " NAME [SAN...]",
+		Short:              "(unusable: see " + file + ")",
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(*cobra.Command, []string) error {
+			return withHint(err, "mend or remove %s", file)
+		},
+	}
+}
+
+func newIssueProfileCmd(a *app, p *profiles.Profile, run func(context.Context, *issueOptions) error) *cobra.Command {
+	o := &issueOptions{profile: p}
+	if run == nil {
+		run = a.runIssue
+	}
+	c := &cobra.Command{
+		Use:     p.Name() + " NAME [SAN...]",
+		Short:   profileShort(p),
+		Long:    profileLong(p),
+		Example: profileExample(p),
+		Args:    minArgs("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.name, o.positional = args[0], args[1:]
+			o.cnSet = c.Flags().Changed("cn")
+			return run(c.Context(), o)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := c.Flags()
+	for _, k := range p.Allowed() {
+		f.Var(collected(&o.sans, "name", func(s string) (pki.SAN, error) { return pki.NewSAN(k, s) }), string(k), sanFlagHelp(k))
+	}
+	addSubjectFlags(c, &o.subject)
+	// An empty common name is a choice: the names alone.
+	f.Lookup("cn").Usage = `common name (default NAME; "" for none)`
+	f.Lookup("cn").Value = parsed(&o.subject.CommonName, "text", parseCN)
+	f.StringVar(&o.ca, "ca", "", "the `authority` that signs (default the one that mtlsctl.yaml names)")
+	addKeyFlag(c, &o.key)
+	f.Var(parsed(&o.encoding, "form", pki.ParseKeyEncoding), "encoding", "form of the key file: pkcs8, pkcs1, sec1 (default pkcs8)")
+	addLifetimeFlags(c, &o.lifetime, profiles.FormatValidity(p.Validity()))
+	f.StringVar(&o.csr, "csr", "", "certify the key of this signing request; `file`, or - for standard input")
+	f.StringVar(&o.out, "out", "", "write tls.crt, tls.key and ca.crt to this `directory` as well")
+	f.BoolVar(&o.ifMissing, "if-missing", false, "do nothing, and succeed, if the certificate exists")
+	f.BoolVar(&o.force, "force", false, "replace the certificate if it exists")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the certificate that would be made, and make nothing")
+	o.passphrase.add(c, "passphrase", "passphrase of the authority's key")
+	exclusive(c, "if-missing", "force")
+	exclusive(c, "csr", "key")
+	exclusive(c, "csr", "encoding")
+	must(c.RegisterFlagCompletionFunc("ca", a.completeAuthorities))
+	must(c.RegisterFlagCompletionFunc("encoding", words(pki.KeyEncodings())))
+	must(c.MarkFlagDirname("out"))
+	return c
+}
+
+func parseCN(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return s, pki.Subject{CommonName: s}.Check()
+}
+
+func sanFlagHelp(k profiles.SANKind) string {
+	switch k {
+	case profiles.KindDNS:
+		return "DNS name, or *.name; repeatable"
+	case profiles.KindIP:
+		return "IP address; repeatable"
+	case profiles.KindEmail:
+		return "email address; repeatable"
+	case profiles.KindSPIFFE:
+		return "SPIFFE ID, as in spiffe://example.org/web; one"
+	}
+	return "URI; repeatable"
+}
+
+func profileShort(p *profiles.Profile) string {
+	if p.Description() == "" {
+		return "Issue a certificate by your profile " + p.Name()
+	}
+	return "Issue a certificate for " + p.Description()
+}
+
+func profileLong(p *profiles.Profile) string {
+	key := p.Key()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", profileShort(p))
+	fmt.Fprintf(&b, "Usages: %s.\n", strings.Join(profiles.FormatUsages(p.KeyUsageFor(key), p.ExtKeyUsage()), ", "))
+	fmt.Fprintf(&b, "Key: %s. Lifetime: %s", string(key), profiles.FormatValidity(p.Validity()))
+	if m := p.MaxValidity(); m != 0 {
+		fmt.Fprintf(&b, ", at most %s", profiles.FormatValidity(m))
+	}
+	b.WriteString(".\n")
+	if need := p.Required(); len(need) > 0 {
+		fmt.Fprintf(&b, "It needs a name of kind %s.\n", profiles.JoinKinds(need, " or "))
+	}
+	b.WriteString(`
+NAME is what the certificate is called here, and its common name. If it is a
+name that can be certified, it is, too. What follows are further names, each of
+the kind it looks like: an address, an email, a URI, else a DNS name; dns:, ip:,
+email:, uri: or spiffe: in front makes it plain.
+
+With --csr the key is the asker's, and NAME only what the certificate is called
+here. From the request come its key, and its common name and names as far as the
+profile takes them; names given here are certified in place of the request's.`)
+	return b.String()
+}
+
+func profileExample(p *profiles.Profile) string {
+	switch p.Name() {
+	case "client":
+		return `  mtlsctl issue client alice@example.com
+  mtlsctl issue client k8s-admin --org system:masters --key rsa-2048
+  mtlsctl issue client laptop --spiffe spiffe://example.org/laptop
+  mtlsctl issue client bob --csr bob.csr`
+	case "spiffe":
+		return `  mtlsctl issue spiffe web --spiffe spiffe://example.org/ns/prod/sa/web
+  mtlsctl issue spiffe db spiffe://example.org/db db.internal --validity 24h`
+	case "peer":
+		return `  mtlsctl issue peer etcd-1.internal 10.0.0.11 localhost 127.0.0.1`
+	}
+	return fmt.Sprintf(`  mtlsctl issue %[1]s api.example.com 10.0.0.7
+  mtlsctl issue %[1]s web --dns '*.example.com' --validity 90d
+  mtlsctl issue %[1]s db db.internal --key rsa-2048 --encoding pkcs1 --out ./tls
+  mtlsctl issue %[1]s api.example.com --dry-run`, p.Name())
+}
+
+func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
+	order, left, err := a.issueOrder(o)
+	if err != nil {
+		return err
+	}
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if o.dryRun {
+		return issueError(o, a.showDraft(d, o, order, left))
+	}
+	if o.ifMissing {
+		kept, err := a.keepExisting(ctx, d, order)
+		if kept || err != nil {
+			return err
+		}
+	}
+	if o.out != "" {
+		if err := refusePlace(o.out); err != nil {
+			return err
+		}
+	}
+	if o.out != "" && !o.force {
+		if err := refuseExisting(o.out, pkidir.ChainFile, pkidir.KeyFile, pkidir.RootsFile); err != nil {
+			return err
+		}
+	}
+	done := a.patience("Making the key")
+	issued, err := d.Issue(ctx, []pkidir.Order{order}, pkidir.IssueOptions{
+		Authority: o.ca, Passphrase: a.passphrase(&o.passphrase), Replace: o.force,
+	})
+	done()
+	if err != nil {
+		var exists *ledger.ExistsError
+		if o.ifMissing && errors.As(err, &exists) { // another process was faster
+			if kept, keepErr := a.keepExisting(ctx, d, order); kept || keepErr != nil {
+				return keepErr
+			}
+		}
+		return issueError(o, err)
+	}
+	if o.out != "" {
+		if err := writeBundle(o.out, issued[0].Bundle, o.force); err != nil {
+			return withHint(fmt.Errorf("the certificate is in %s, but not in %s: %w", issued[0].Path, o.out, err),
+				"'mtlsctl export pem %s --out %s' writes it again", issued[0].Entry.Name, o.out)
+		}
+	}
+	return a.showIssued(o, &issued[0], left)
+}
+
+// issueError adds the next step where the request itself is at fault. What flags
+// and arguments ask for in vain is wrong use; what a signing request does is not.
+func issueError(o *issueOptions, err error) error {
+	var policy *pki.PolicyError
+	need := o.profile.Required()
+	hint := ""
+	switch {
+	case errors.As(err, &policy):
+		if len(need) > 0 {
+			hint = "add a name with --" + profiles.JoinKinds(need, " or --")
+		}
+	case errors.Is(err, pki.ErrSPIFFE):
+		hint = "as in --spiffe spiffe://example.org/ns/prod/sa/web, once and without another URI"
+	case errors.Is(err, pki.ErrNoName):
+		hint = "give a common name with --cn, or a name with --" + profiles.JoinKinds(o.profile.Allowed(), ", --")
+	default:
+		return err
+	}
+	if o.csr != "" {
+		return withHint(fmt.Errorf("--csr %s: %w", o.csr, err), "names given here are certified in place of the request's; 'mtlsctl issue %s --help' says what is needed", o.profile.Name())
+	}
+	return &usageError{err, hint}
+}
+
+// issueOrder turns the flags into an order. What a signing request asked for in
+// vain is returned as well.
+func (a *app) issueOrder(o *issueOptions) (order pkidir.Order, left []string, err error) {
+	name, err := parseName(o.name)
+	if err != nil {
+		return order, nil, err
+	}
+	order = pkidir.Order{Name: name, Profile: o.profile, Encoding: o.encoding}
+	sans := slices.Clone(o.sans)
+	for _, s := range o.positional {
+		san, err := pki.ParseSAN(s)
+		if err != nil {
+			return order, nil, &usageError{err: err}
+		}
+		sans = append(sans, san)
+	}
+	if o.csr != "" {
+		if order.Request, left, err = a.readCSR(o.csr, o.profile); err != nil {
+			return order, nil, err
+		}
+		mergeSubject(&order.Request.Subject, o.subject, o.cnSet)
+		if len(sans) > 0 {
+			order.Request.SANs = sans
+		}
+	} else {
+		order.Request.Subject = o.subject
+		if s, ok := nameAsSAN(o.profile, o.name); ok && !slices.Contains(sans, s) {
+			sans = append([]pki.SAN{s}, sans...)
+		}
+		if !o.cnSet && (pki.Subject{CommonName: o.name}).Check() == nil {
+			order.Request.Subject.CommonName = o.name
+		} else if !o.cnSet && len(sans) == 0 {
+			return order, nil, noNameError(o.name)
+		}
+		order.Request.SANs = sans
+	}
+	order.Request.Key, order.Request.Lifetime = o.key, o.lifetime
+	if err := o.encoding.Fits(keyOf(o)); o.csr == "" && err != nil {
+		return order, nil, usagef("add --key "+keyFor(o.encoding), "--encoding %s: %w", o.encoding, err)
+	}
+	return order, left, nil
+}
+
+// keyOf is the type of the key that will be made.
+func keyOf(o *issueOptions) profiles.KeyType {
+	if o.key == "" {
+		return o.profile.Key()
+	}
+	return o.key
+}
+
+// keyFor is the usual type of keys that are written in a form.
+func keyFor(e pki.KeyEncoding) string {
+	if e == pki.PKCS1 {
+		return string(profiles.RSA2048)
+	}
+	return string(profiles.ECP256)
+}
+
+// noNameError says why a certificate's name can be neither certified nor be its
+// common name.
+func noNameError(name string) error {
+	_, err := pki.ParseSAN(name)
+	if err == nil {
+		err = pki.Subject{CommonName: name}.Check()
+	}
+	return &usageError{err, "call the certificate something short; what it is certified for follows, or comes with --cn"}
+}
+
+// mergeSubject lets flags win over what a signing request says.
+func mergeSubject(to *pki.Subject, flags pki.Subject, cnSet bool) {
+	if cnSet {
+		to.CommonName = flags.CommonName
+	}
+	for _, f := range []struct{ to, from *[]string }{
+		{&to.Organizations, &flags.Organizations},
+		{&to.OrganizationalUnits, &flags.OrganizationalUnits},
+		{&to.Countries, &flags.Countries},
+		{&to.Provinces, &flags.Provinces},
+		{&to.Localities, &flags.Localities},
+	} {
+		if len(*f.from) > 0 {
+			*f.to = *f.from
+		}
+	}
+}
+
+// nameAsSAN returns the certificate's name as a SAN, if it is one that the
+// profile is about: what it needs, or, where it needs nothing, what is plainly
+// an address. "laptop" is a host to a server, and just a name to a client.
+func nameAsSAN(p *profiles.Profile, name string) (pki.SAN, bool) {
+	s, err := pki.ParseSAN(name)
+	if err != nil || !p.Allows(s.Kind()) {
+		return pki.SAN{}, false
+	}
+	if need := p.Required(); len(need) > 0 {
+		return s, slices.Contains(need, s.Kind())
+	}
+	return s, s.Kind() != profiles.KindDNS || strings.Contains(name, ".")
+}
+
+const maxCSR = 1 << 20
+
+func (a *app) readCSR(file string, p *profiles.Profile) (pki.Request, []string, error) {
+	data, err := a.readInput(file, maxCSR)
+	if err != nil {
+		return pki.Request{}, nil, withHint(fmt.Errorf("--csr %s: %w", file, cause(err)), "name a file that is there, or - for standard input")
+	}
+	csr, err := pki.ParseCSR(data)
+	if err != nil {
+		return pki.Request{}, nil, csrError(file, err, "have it made anew, as in 'openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout KEY -out CSR'")
+	}
+	r, left, err := pki.RequestFromCSR(p, csr)
+	if err != nil {
+		return pki.Request{}, nil, csrError(file, err, "have it made anew without CA:TRUE and without the key usage cert sign")
+	}
+	return r, left, nil
+}
+
+// csrError says what whoever made a signing request has to make otherwise.
+func csrError(file string, err error, hint string) error {
+	var san *pki.SANError
+	switch {
+	case errors.Is(err, pki.ErrKey):
+		hint = "have it made anew with a key on P-256, P-384 or P-521, of RSA 2048, 3072 or 4096, or Ed25519"
+	case errors.As(err, &san) && san.Instead != "":
+		hint = fmt.Sprintf("have it made anew with %s %s in its place", san.Instead, san.InsteadValue)
+	case errors.As(err, &san):
+		hint = "have it made anew without that name"
+	}
+	return withHint(fmt.Errorf("--csr %s: %w", file, err), "%s", hint)
+}
+
+// readInput reads a file, or standard input for "-", up to a limit.
+func (a *app) readInput(file string, limit int64) ([]byte, error) {
+	in := a.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", file, limit)
+	}
+	return data, err
+}
+
+// keepExisting reports whether there is a certificate of the order's name, and
+// warns if it is not the one that was asked for.
+func (a *app) keepExisting(ctx context.Context, d *pkidir.Dir, o pkidir.Order) (bool, error) {
+	l, err := d.Ledger(ctx)
+	if err != nil {
+		return false, err
+	}
+	e, err := l.Current(ctx, o.Name.String())
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if e.Kind != ledger.KindCertificate {
+		return false, nil // and will be refused
+	}
+	if err := d.Finish(ctx); err != nil {
+		return true, err
+	}
+	if a.json {
+		c, err := entryJSON(a, e)
+		if err != nil {
+			return true, err
+		}
+		return true, a.writeJSON(c)
+	}
+	a.note("Nothing to do: %q exists.", e.Name)
+	if status := e.Status(a.Now()); status != ledger.Valid {
+		a.warn("%q is %s; --force replaces it", e.Name, status)
+	}
+	var asked []string
+	for _, s := range o.Request.SANs {
+		asked = append(asked, s.String())
+	}
+	have := slices.Clone(e.SANs)
+	slices.Sort(asked)
+	slices.Sort(have)
+	if e.Profile != o.Profile.Name() || !slices.Equal(slices.Compact(asked), slices.Compact(have)) {
+		a.warn("%q was issued by profile %s for %s, and not for what is asked for now; --force replaces it", e.Name, e.Profile, orNone(have))
+	}
+	return true, nil
+}
+
+// showDraft is --dry-run.
+func (a *app) showDraft(d *pkidir.Dir, o *issueOptions, order pkidir.Order, left []string) error {
+	drafts, err := d.Prepare(o.ca, []pkidir.Order{order})
+	if err != nil {
+		return err
+	}
+	parent, err := d.Authority(o.ca, nil)
+	if err != nil {
+		return err
+	}
+	t := drafts[0].Template()
+	described, err := describeDraft(&t, drafts[0].KeyType(), parent.Certificate())
+	if err != nil {
+		return err
+	}
+	described.Name, described.Profile = order.Name.String(), o.profile.Name()
+	described.Warnings = append(drafts[0].Warnings(), leftWarning(left)...)
+	if a.json {
+		return a.writeJSON(described)
+	}
+	if err := a.writeDescription(&described); err != nil {
+		return err
+	}
+	for _, w := range described.Warnings {
+		a.warn("%s", w)
+	}
+	a.note("This was a dry run: nothing was made.")
+	return nil
+}
+
+func leftWarning(left []string) []string {
+	if len(left) == 0 {
+		return nil
+	}
+	return []string{"not taken over from the signing request: " + strings.Join(left, "; ")}
+}
+
+func (a *app) showIssued(o *issueOptions, i *pkidir.Issued, left []string) error {
+	i.Warnings = append(i.Warnings, leftWarning(left)...)
+	if a.json {
+		all := issuedJSON(a, []pkidir.Issued{*i})
+		return a.writeJSON(all[0])
+	}
+	if !a.quiet {
+		style := a.style(a.Stdout)
+		t := term.Table{Indent: "  "}
+		t.Row(term.Cell{Text: i.Entry.Name, Style: style.Bold}, i.Entry.Profile, "by "+i.Entry.Issuer, "until "+day(i.Entry.NotAfter), orNone(i.Entry.SANs))
+		if err := t.Write(a.Stdout); err != nil {
+			return err
+		}
+		files := []string{pkidir.ChainFile, pkidir.KeyFile, pkidir.RootsFile}
+		if i.Bundle.Key == nil {
+			files = []string{pkidir.ChainFile, pkidir.RootsFile}
+		}
+		if _, err := fmt.Fprintf(a.Stdout, "  %s: %s\n", i.Path, strings.Join(files, " ")); err != nil {
+			return err
+		}
+		if o.out != "" {
+			if _, err := fmt.Fprintf(a.Stdout, "  %s: the same\n", o.out); err != nil {
+				return err
+			}
+		}
+	}
+	for _, w := range i.Warnings {
+		a.warn("%s", w)
+	}
+	a.note("Next: %s", nextAfterIssue(o.profile, i))
+	return nil
+}
+
+// nextAfterIssue is the command that most people want then.
+func nextAfterIssue(p *profiles.Profile, i *pkidir.Issued) string {
+	switch {
+	case i.Bundle.Key == nil:
+		return fmt.Sprintf("mtlsctl export pem %s --out DIR", i.Entry.Name)
+	case p.Name() == "client" && i.Bundle.Leaf().PublicKeyAlgorithm == x509.Ed25519:
+		// No key store of a browser or an operating system takes such a key.
+		return fmt.Sprintf("mtlsctl export pem %s", i.Entry.Name)
+	case p.Name() == "client":
+		return fmt.Sprintf("mtlsctl export p12 %s --for macos", i.Entry.Name)
+	}
+	return fmt.Sprintf("mtlsctl export secret %s", i.Entry.Name)
+}

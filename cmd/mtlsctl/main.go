@@ -1,0 +1,18 @@
+// Command mtlsctl is a private certificate authority.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mtlsctl/mtlsctl/cmd"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cmd.Main(ctx, os.Args[1:], cmd.System())
+	stop()
+	os.Exit(code)
+}

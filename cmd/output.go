@@ -1,0 +1,193 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+	"github.com/mtlsctl/mtlsctl/pki"
+)
+
+// errOutExists is a file that --out would overwrite.
+var errOutExists = errors.New("exists already")
+
+// cause strips the operation and the path from an error that names them better.
+func cause(err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
+	}
+	return err
+}
+
+// pathIn returns the path of a file of a bundle.
+func (a *app) pathIn(i pkidir.Issued, file string) string { return filepath.Join(i.Path, file) }
+
+// refusePlace finds out before anything is made whether files can be written to
+// a folder, or whether it can be made.
+func refusePlace(dir string) error {
+	for folder := filepath.Clean(dir); ; folder = filepath.Dir(folder) {
+		info, err := os.Stat(folder)
+		switch {
+		case folder != filepath.Dir(folder) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
+			continue
+		case err != nil:
+			return &pkidir.PathError{Path: folder, Err: cause(err)}
+		case !info.IsDir():
+			return withHint(fmt.Errorf("%s is a file, and a folder is wanted there", folder), "name another place with --out")
+		}
+		if err := atomicfile.CheckWritable(folder); err != nil {
+			return &pkidir.PathError{Path: folder, Err: fmt.Errorf("cannot write to it: %w", err)}
+		}
+		return nil
+	}
+}
+
+// refuseExisting finds files that must not be overwritten before anything is
+// made.
+func refuseExisting(dir string, names ...string) error {
+	if err := refusePlace(dir); err != nil {
+		return err
+	}
+	for _, n := range names {
+		file := filepath.Join(dir, n)
+		if _, err := os.Lstat(file); err == nil {
+			return withHint(fmt.Errorf("%s %w", file, errOutExists), "name another place with --out, or replace it with --force")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return &pkidir.PathError{Path: file, Err: cause(err)}
+		}
+	}
+	return nil
+}
+
+// writeBundle writes the three files of a bundle to a folder.
+func writeBundle(dir string, b *pki.Bundle, force bool) error {
+	files, err := export.PEM{}.Export(b)
+	if err != nil {
+		return err
+	}
+	return writeFiles(dir, files, force)
+}
+
+// A place is a folder with what is to be written to it.
+type place struct {
+	dir   string
+	files []export.File
+}
+
+// writeFiles writes files to a folder, which is made if there is none. Without
+// force, no file is overwritten.
+func writeFiles(dir string, files []export.File, force bool) error {
+	return writePlaces([]place{{dir, files}}, force)
+}
+
+// writePlaces writes files to several folders: all of them, or, if there is no
+// room or no right to, none.
+func writePlaces(places []place, force bool) (err error) {
+	var w placesWriter
+	defer func() { err = errors.Join(err, w.end(err != nil)) }()
+	for _, p := range places {
+		if err := w.write(p); err != nil {
+			return err
+		}
+	}
+	for _, f := range w.files {
+		put := f.Create
+		if force {
+			put = f.Replace
+		}
+		if err := put(); errors.Is(err, fs.ErrExist) {
+			return refuseExisting(f.dir, f.name)
+		} else if err != nil {
+			return &pkidir.PathError{Path: f.dir, Err: fmt.Errorf("cannot write to it: %w", cause(err))}
+		}
+		f.done, f.created = true, !force
+	}
+	return nil
+}
+
+// A placesWriter remembers what was made, to take it back.
+type placesWriter struct {
+	folders []string // made, the innermost first
+	roots   []*os.Root
+	files   []*placedFile
+}
+
+type placedFile struct {
+	*atomicfile.Pending
+	root          *os.Root
+	dir, name     string
+	done, created bool
+}
+
+// write makes a folder, and writes its files beside their places.
+func (w *placesWriter) write(p place) error {
+	mode := fs.FileMode(0o755)
+	for _, f := range p.files {
+		if f.Private {
+			mode = atomicfile.PrivateDir
+		}
+	}
+	var made []string
+	for folder := filepath.Clean(p.dir); folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, folder)
+	}
+	w.folders = append(made, w.folders...)
+	cannot := func(err error) error {
+		return &pkidir.PathError{Path: p.dir, Err: fmt.Errorf("cannot write to it: %w", cause(err))}
+	}
+	if err := os.MkdirAll(p.dir, mode); err != nil {
+		return cannot(err)
+	}
+	root, err := os.OpenRoot(p.dir)
+	if err != nil {
+		return cannot(err)
+	}
+	w.roots = append(w.roots, root)
+	for _, f := range p.files {
+		mode := atomicfile.Public
+		if f.Private {
+			mode = atomicfile.Private
+		}
+		pending, err := atomicfile.Write(root, f.Name, f.Data, mode)
+		if err != nil {
+			return cannot(err)
+		}
+		w.files = append(w.files, &placedFile{Pending: pending, root: root, dir: p.dir, name: f.Name})
+	}
+	return nil
+}
+
+// end takes back what was made if it failed, and closes.
+func (w *placesWriter) end(failed bool) error {
+	var errs []error
+	for _, f := range w.files {
+		if failed && !f.done {
+			errs = append(errs, f.Discard())
+		} else if failed && f.created {
+			errs = append(errs, f.root.Remove(f.name))
+		}
+	}
+	for _, r := range w.roots {
+		errs = append(errs, r.Close())
+	}
+	if failed {
+		for _, folder := range w.folders {
+			_ = os.Remove(folder) // what is not empty stays
+		}
+	}
+	return errors.Join(errs...)
+}

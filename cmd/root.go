@@ -1,0 +1,175 @@
+// Package cmd is the command line: flags in, one call below, the result out.
+// There is one file for each verb. What is decided is decided below; what is
+// said to a person is said here.
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+	"github.com/mtlsctl/mtlsctl/internal/term"
+)
+
+// Env is what the outside gives to a command.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Now            func() time.Time
+}
+
+// System returns the environment of this process. Its clock stands still: one
+// run has one reading of the time.
+func System() Env {
+	now := time.Now() //nolint:forbidigo // the one reading of the clock
+	//nolint:forbidigo // the one place that hands out the process's own
+	return Env{os.Stdin, os.Stdout, os.Stderr, os.Getenv, func() time.Time { return now }}
+}
+
+// app is what all commands share: the environment and the global flags.
+type app struct {
+	Env
+	pkiPath string
+	json    bool
+	quiet   bool
+	noColor bool
+}
+
+// Main runs the command that args name and returns the exit status: 0 done, 1
+// failed, 2 used wrongly, 3 a check said no.
+func Main(ctx context.Context, args []string, env Env) int {
+	a := &app{Env: env}
+	root := newRootCmd(a, args)
+	root.SetArgs(args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	return a.report(c, err)
+}
+
+const defaultPKI = "pki"
+
+func newRootCmd(a *app, args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mtlsctl",
+		Short: "A private certificate authority for mutual TLS",
+		Long: `mtlsctl makes a private certificate authority, issues server and client
+certificates from it, and writes them in the form that each program wants.
+
+Everything is kept in one folder, the PKI directory: ./pki, unless --pki or
+MTLSCTL_PKI names another.`,
+		Example: `  mtlsctl init-ca --org Acme
+  mtlsctl issue server api.example.com 10.0.0.7
+  mtlsctl issue client alice@example.com
+  mtlsctl export p12 alice@example.com --for macos`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
+		},
+	}
+	root.SuggestionsMinimumDistance = 2 // of letters that differ
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	f := root.PersistentFlags()
+	def := defaultPKI
+	if a.Getenv != nil && a.Getenv("MTLSCTL_PKI") != "" {
+		def = a.Getenv("MTLSCTL_PKI")
+	}
+	f.StringVar(&a.pkiPath, "pki", def, "the PKI `directory`; also $MTLSCTL_PKI")
+	f.Lookup("pki").DefValue = defaultPKI
+	f.BoolVar(&a.json, "json", false, "write the result as JSON")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and what was asked for")
+	f.BoolVar(&a.noColor, "no-color", false, "no colour; also $NO_COLOR")
+	must(root.RegisterFlagCompletionFunc("pki", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}))
+	root.AddGroup(
+		&cobra.Group{ID: groupMake, Title: "Make:"},
+		&cobra.Group{ID: groupUse, Title: "Use:"},
+		&cobra.Group{ID: groupLook, Title: "Look:"},
+	)
+	root.SetHelpCommandGroupID("")
+	root.AddCommand(
+		newInitCACmd(a, nil),
+		newIssueCmd(a, args),
+		newExportCmd(a),
+		newListCmd(a, nil),
+		newTreeCmd(a, nil),
+		newShowCmd(a, nil),
+		newVersionCmd(a),
+		newCompletionCmd(a),
+		newManCmd(a),
+		newExitStatusTopic(),
+	)
+	return root
+}
+
+const (
+	groupMake = "make"
+	groupUse  = "use"
+	groupLook = "look"
+)
+
+// must is for errors that only a mistake in this package can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// open opens the PKI directory that the flags name.
+func (a *app) open() (*pkidir.Dir, error) { return pkidir.Open(a.pkiPath, a.Now) }
+
+func (a *app) style(w io.Writer) term.Style {
+	return term.NewStyle(!a.noColor && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb" && term.IsTerminal(w))
+}
+
+func (a *app) env(name string) string {
+	if a.Getenv == nil {
+		return ""
+	}
+	return a.Getenv(name)
+}
+
+// note says something to a person that is not the result.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet && !a.json {
+		_, _ = fmt.Fprintf(a.Stderr, format+"\n", args...) // a note that cannot be written is no failure
+	}
+}
+
+// warn says what a person should look at.
+func (a *app) warn(format string, args ...any) {
+	if !a.quiet {
+		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", a.style(a.Stderr).Warn("warning:"), term.Safe(fmt.Sprintf(format, args...)))
+	}
+}
+
+// patience covers work that may take over a second.
+func (a *app) patience(what string) func() {
+	return term.Patience(a.Stderr, !a.quiet && term.IsTerminal(a.Stderr), what)
+}
+
+// writeJSON writes the result for a program.
+func (a *app) writeJSON(v any) error {
+	e := json.NewEncoder(a.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,170 @@
+// Package term writes for people: colour where a terminal shows it, tables that
+// line up, questions, and a word of patience when something takes long. It
+// decides nothing.
+package term
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fatih/color"
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether w or r is a terminal.
+func IsTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// A Style colours text. The zero value does not.
+type Style struct{ on bool }
+
+// NewStyle returns a style that colours if on is true.
+func NewStyle(on bool) Style { return Style{on} }
+
+func (s Style) paint(text string, attrs ...color.Attribute) string {
+	if !s.on || text == "" {
+		return text
+	}
+	c := color.New(attrs...)
+	c.EnableColor()
+	return c.Sprint(text)
+}
+
+// Bold is for names.
+func (s Style) Bold(text string) string { return s.paint(text, color.Bold) }
+
+// Faint is for what is there to be complete.
+func (s Style) Faint(text string) string { return s.paint(text, color.Faint) }
+
+// Good is for what holds.
+func (s Style) Good(text string) string { return s.paint(text, color.FgGreen) }
+
+// Warn is for what needs a look.
+func (s Style) Warn(text string) string { return s.paint(text, color.FgYellow) }
+
+// Bad is for what does not hold.
+func (s Style) Bad(text string) string { return s.paint(text, color.FgRed, color.Bold) }
+
+// A Table lines up cells in columns, two spaces apart.
+type Table struct {
+	Indent string
+	rows   [][]cell
+}
+
+type cell struct {
+	text  string
+	style func(string) string
+}
+
+// Row adds a row. A cell is a string, or a [Cell] with a style.
+func (t *Table) Row(cells ...any) {
+	row := make([]cell, len(cells))
+	for i, c := range cells {
+		switch c := c.(type) {
+		case Cell:
+			row[i] = cell{Safe(c.Text), c.Style}
+		default:
+			row[i] = cell{Safe(fmt.Sprint(c)), nil}
+		}
+	}
+	t.rows = append(t.rows, row)
+}
+
+// A Cell is text with a style, which does not count for the width.
+type Cell struct {
+	Text  string
+	Style func(string) string
+}
+
+// Write writes the table. Trailing spaces are left out.
+func (t *Table) Write(w io.Writer) error {
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	for _, row := range t.rows {
+		var line strings.Builder
+		line.WriteString(t.Indent)
+		last := len(row) - 1
+		for last > 0 && row[last].text == "" {
+			last--
+		}
+		for i, c := range row[:last+1] {
+			text := c.text
+			if c.style != nil {
+				text = c.style(text)
+			}
+			line.WriteString(text)
+			if i < last {
+				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+			}
+		}
+		if _, err := fmt.Fprintln(w, line.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Safe returns text without the control characters by which a foreign
+// certificate could write to the terminal.
+func Safe(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
+
+// Patience writes a line to w if the work it is about takes longer than a
+// second, and takes it away when done is called. Where on is false it does
+// nothing.
+func Patience(w io.Writer, on bool, what string) (done func()) {
+	if !on {
+		return func() {}
+	}
+	var mu sync.Mutex
+	over, shown := false, false
+	timer := time.AfterFunc(time.Second, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			shown = true
+			_, _ = fmt.Fprintf(w, "%s ...", what) // a lost word of patience is no error
+		}
+	})
+	return func() {
+		timer.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		if shown {
+			_, _ = fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}
+
+// ReadSecret asks on a terminal for a line that is not shown.
+func ReadSecret(in *os.File, out io.Writer, question string) ([]byte, error) {
+	if _, err := fmt.Fprint(out, question); err != nil {
+		return nil, err
+	}
+	secret, err := term.ReadPassword(int(in.Fd()))
+	if _, printErr := fmt.Fprintln(out); err == nil {
+		err = printErr
+	}
+	return secret, err
+}
