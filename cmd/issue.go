@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,57 +90,6 @@ profiles of the PKI directory; each is a subcommand here. See
 	return c
 }
 
-// warnShadowed lets a built-in profile say that a file of the same name is not
-// what it goes by.
-func (a *app) warnShadowed(c *cobra.Command, file string) {
-	run := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
-		a.warn("%s is not read: the profile %s is built in", file, c.Name())
-		return run(c, args)
-	}
-}
-
-// peekPKI finds the PKI directory before the flags are parsed, since the user's
-// profiles in it are commands.
-func (a *app) peekPKI(args []string) string {
-	dir := a.env("MTLSCTL_PKI")
-	if dir == "" {
-		dir = defaultPKI
-	}
-	for i, arg := range args {
-		if arg == "--" {
-			break
-		}
-		if v, ok := strings.CutPrefix(arg, "--pki="); ok {
-			dir = v
-		} else if arg == "--pki" && i+1 < len(args) {
-			dir = args[i+1]
-		}
-	}
-	return dir
-}
-
-// newOwnProfileCmd makes the subcommand of a profile file. A file that is wrong
-// is a subcommand that says so, and does not keep the others from working.
-func newOwnProfileCmd(a *app, dir, name string) *cobra.Command {
-	data, file, err := pkidir.ReadProfile(dir, name)
-	var p *profiles.Profile
-	if err == nil {
-		p, err = profiles.Parse(name, data)
-	}
-	if err == nil {
-		return newIssueProfileCmd(a, p, nil)
-	}
-	return &cobra.Command{
-		Use:                name + " NAME [SAN...]",
-		Short:              "(unusable: see " + file + ")",
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE: func(*cobra.Command, []string) error {
-			return withHint(err, "mend or remove %s", file)
-		},
-	}
-}
-
 func newIssueProfileCmd(a *app, p *profiles.Profile, run func(context.Context, *issueOptions) error) *cobra.Command {
 	o := &issueOptions{profile: p}
 	if run == nil {
@@ -193,71 +140,6 @@ func parseCN(s string) (string, error) {
 		return "", nil
 	}
 	return s, pki.Subject{CommonName: s}.Check()
-}
-
-func sanFlagHelp(k profiles.SANKind) string {
-	switch k {
-	case profiles.KindDNS:
-		return "DNS name, or *.name; repeatable"
-	case profiles.KindIP:
-		return "IP address; repeatable"
-	case profiles.KindEmail:
-		return "email address; repeatable"
-	case profiles.KindSPIFFE:
-		return "SPIFFE ID, as in spiffe://example.org/web; one"
-	}
-	return "URI; repeatable"
-}
-
-func profileShort(p *profiles.Profile) string {
-	if p.Description() == "" {
-		return "Issue a certificate by your profile " + p.Name()
-	}
-	return "Issue a certificate for " + p.Description()
-}
-
-func profileLong(p *profiles.Profile) string {
-	key := p.Key()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", profileShort(p))
-	fmt.Fprintf(&b, "Usages: %s.\n", strings.Join(profiles.FormatUsages(p.KeyUsageFor(key), p.ExtKeyUsage()), ", "))
-	fmt.Fprintf(&b, "Key: %s. Lifetime: %s", string(key), profiles.FormatValidity(p.Validity()))
-	if m := p.MaxValidity(); m != 0 {
-		fmt.Fprintf(&b, ", at most %s", profiles.FormatValidity(m))
-	}
-	b.WriteString(".\n")
-	if need := p.Required(); len(need) > 0 {
-		fmt.Fprintf(&b, "It needs a name of kind %s.\n", profiles.JoinKinds(need, " or "))
-	}
-	b.WriteString(`
-NAME is what the certificate is called here, and its common name. If it is a
-name that can be certified, it is, too. What follows are further names, each of
-the kind it looks like: an address, an email, a URI, else a DNS name; dns:, ip:,
-email:, uri: or spiffe: in front makes it plain.
-
-With --csr the key is the asker's, and NAME only what the certificate is called
-here. From the request come its key, and its common name and names as far as the
-profile takes them; names given here are certified in place of the request's.`)
-	return b.String()
-}
-
-func profileExample(p *profiles.Profile) string {
-	switch p.Name() {
-	case "client":
-		return `  mtlsctl issue client alice@example.com
-  mtlsctl issue client k8s-admin --org system:masters --key rsa-2048
-  mtlsctl issue client laptop --spiffe spiffe://example.org/laptop
-  mtlsctl issue client bob --csr bob.csr`
-	case "spiffe":
-		return `  mtlsctl issue spiffe web --spiffe spiffe://example.org/ns/prod/sa/web
-  mtlsctl issue spiffe db spiffe://example.org/db db.internal --validity 24h`
-	case "peer":
-		return `  mtlsctl issue peer etcd-1.internal 10.0.0.11 localhost 127.0.0.1`
-	}
-	return fmt.Sprintf(`  mtlsctl issue %[1]s api.example.com 10.0.0.7
-  mtlsctl issue %[1]s web --dns '*.example.com' --validity 90d
-  mtlsctl issue %[1]s db db.internal --key rsa-2048 --encoding pkcs1 --out ./tls
-  mtlsctl issue %[1]s api.example.com --dry-run`, p.Name())
 }
 
 func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
@@ -405,24 +287,6 @@ func noNameError(name string) error {
 	return &usageError{err, "call the certificate something short; what it is certified for follows, or comes with --cn"}
 }
 
-// mergeSubject lets flags win over what a signing request says.
-func mergeSubject(to *pki.Subject, flags pki.Subject, cnSet bool) {
-	if cnSet {
-		to.CommonName = flags.CommonName
-	}
-	for _, f := range []struct{ to, from *[]string }{
-		{&to.Organizations, &flags.Organizations},
-		{&to.OrganizationalUnits, &flags.OrganizationalUnits},
-		{&to.Countries, &flags.Countries},
-		{&to.Provinces, &flags.Provinces},
-		{&to.Localities, &flags.Localities},
-	} {
-		if len(*f.from) > 0 {
-			*f.to = *f.from
-		}
-	}
-}
-
 // nameAsSAN returns the certificate's name as a SAN, if it is one that the
 // profile is about: what it needs, or, where it needs nothing, what is plainly
 // an address. "laptop" is a host to a server, and just a name to a client.
@@ -435,56 +299,6 @@ func nameAsSAN(p *profiles.Profile, name string) (pki.SAN, bool) {
 		return s, slices.Contains(need, s.Kind())
 	}
 	return s, s.Kind() != profiles.KindDNS || strings.Contains(name, ".")
-}
-
-const maxCSR = 1 << 20
-
-func (a *app) readCSR(file string, p *profiles.Profile) (pki.Request, []string, error) {
-	data, err := a.readInput(file, maxCSR)
-	if err != nil {
-		return pki.Request{}, nil, withHint(fmt.Errorf("--csr %s: %w", file, cause(err)), "name a file that is there, or - for standard input")
-	}
-	csr, err := pki.ParseCSR(data)
-	if err != nil {
-		return pki.Request{}, nil, csrError(file, err, "have it made anew, as in 'openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout KEY -out CSR'")
-	}
-	r, left, err := pki.RequestFromCSR(p, csr)
-	if err != nil {
-		return pki.Request{}, nil, csrError(file, err, "have it made anew without CA:TRUE and without the key usage cert sign")
-	}
-	return r, left, nil
-}
-
-// csrError says what whoever made a signing request has to make otherwise.
-func csrError(file string, err error, hint string) error {
-	var san *pki.SANError
-	switch {
-	case errors.Is(err, pki.ErrKey):
-		hint = "have it made anew with a key on P-256, P-384 or P-521, of RSA 2048, 3072 or 4096, or Ed25519"
-	case errors.As(err, &san) && san.Instead != "":
-		hint = fmt.Sprintf("have it made anew with %s %s in its place", san.Instead, san.InsteadValue)
-	case errors.As(err, &san):
-		hint = "have it made anew without that name"
-	}
-	return withHint(fmt.Errorf("--csr %s: %w", file, err), "%s", hint)
-}
-
-// readInput reads a file, or standard input for "-", up to a limit.
-func (a *app) readInput(file string, limit int64) ([]byte, error) {
-	in := a.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() //nolint:errcheck // it was only read
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", file, limit)
-	}
-	return data, err
 }
 
 // keepExisting reports whether there is a certificate of the order's name, and

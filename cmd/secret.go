@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
 	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/internal/term"
 	"github.com/mtlsctl/mtlsctl/pki"
@@ -48,7 +49,7 @@ func (s *secretFlags) read(a *app) ([]byte, error) {
 		from = fmt.Sprintf("--%s-file %q", s.word, s.file)
 		f, err := os.Open(s.file)
 		if err != nil {
-			return nil, withHint(fmt.Errorf("%s: %w", from, cause(err)), "name a file that is there and may be read, with the %s in its first line", s.word)
+			return nil, withHint(fmt.Errorf("%s: %w", from, atomicfile.Reason(err)), "name a file that is there and may be read, with the %s in its first line", s.word)
 		}
 		secret, err = firstLine(f)
 		if err := errors.Join(err, f.Close()); err != nil {

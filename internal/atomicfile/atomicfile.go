@@ -30,6 +30,20 @@ const tempPrefix = ".mtlsctl-"
 // IsTemp reports whether name is that of a file that was never finished.
 func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
 
+// Reason strips the operation and the path from an error, for a caller that
+// names them better.
+func Reason(err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
+	}
+	return err
+}
+
 // TempName returns a new name for something that is not whole yet.
 func TempName() string { return tempPrefix + rand.Text() }
 

@@ -89,7 +89,7 @@ func Open(path string, now func() time.Time) (*Dir, error) {
 	case errors.Is(err, syscall.ENOTDIR):
 		return nil, &PathError{path, fmt.Errorf("%w: a file is in its way", ErrNotDir)}
 	case err != nil:
-		return nil, &PathError{path, reason(err)}
+		return nil, &PathError{path, atomicfile.Reason(err)}
 	case !info.IsDir():
 		return nil, &PathError{path, fmt.Errorf("%w: it is a file", ErrNotDir)}
 	}
@@ -99,7 +99,7 @@ func Open(path string, now func() time.Time) (*Dir, error) {
 func openAt(at, path string, now func() time.Time) (*Dir, error) {
 	root, err := os.OpenRoot(at)
 	if err != nil {
-		return nil, &PathError{path, reason(err)}
+		return nil, &PathError{path, atomicfile.Reason(err)}
 	}
 	d := &Dir{path: path, at: at, root: root, now: now}
 	if d.settings, err = readSettings(root); err != nil {
@@ -184,7 +184,7 @@ func (d *Dir) openLedgerToWrite(ctx context.Context) error {
 			// An empty file is an empty database.
 			err := atomicfile.Create(d.root, ledgerFile, nil, atomicfile.Public)
 			if err != nil && !errors.Is(err, fs.ErrExist) {
-				return &PathError{d.path, fmt.Errorf("cannot write to it: %w", reason(err))}
+				return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 			}
 		}
 	}
@@ -231,7 +231,7 @@ func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
 func (d *Dir) prepareToWrite(ctx context.Context) error {
 	// Whoever keeps the directory in git has no empty folders.
 	if err := makeFolders(d.root); err != nil {
-		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", reason(err))}
+		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
 	if err := d.openLedgerToWrite(ctx); err != nil {
 		return err
@@ -255,22 +255,9 @@ func (d *Dir) Finish(ctx context.Context) error {
 func (d *Dir) checkWritable() error {
 	f, err := d.root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, atomicfile.Public) //nolint:forbidigo // it stays empty
 	if err != nil {
-		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", reason(err))}
+		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
 	return f.Close()
-}
-
-// reason strips the operation and the path that the caller names better.
-func reason(err error) error {
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
-		return p.Err
-	case errors.As(err, &l):
-		return l.Err
-	}
-	return err
 }
 
 // IsFull reports whether err means that there is no room on the disk.

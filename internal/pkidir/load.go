@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
@@ -60,7 +61,7 @@ func (d *Dir) folders(name string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &PathError{d.Path(name), reason(err)}
+		return nil, &PathError{d.Path(name), atomicfile.Reason(err)}
 	}
 	var names []string
 	for _, e := range entries {
@@ -148,7 +149,7 @@ func (d *Dir) Bundle(name string, passphrase Passphrase) (*pki.Bundle, error) {
 func (d *Dir) certificates(name string) ([]*x509.Certificate, error) {
 	data, err := d.root.ReadFile(name)
 	if err != nil {
-		return nil, &PathError{d.Path(name), reason(err)}
+		return nil, &PathError{d.Path(name), atomicfile.Reason(err)}
 	}
 	certs, err := pki.ParseCertificates(data)
 	if err != nil {
@@ -165,7 +166,7 @@ func (d *Dir) key(name string, passphrase Passphrase, authority bool) (crypto.Si
 		return nil, "", pki.ErrNoKey
 	}
 	if err != nil {
-		return nil, "", &PathError{d.Path(name), reason(err)}
+		return nil, "", &PathError{d.Path(name), atomicfile.Reason(err)}
 	}
 	if authority {
 		if err := checkKeyMode(d.Path(name), info.Mode()); err != nil {
@@ -174,7 +175,7 @@ func (d *Dir) key(name string, passphrase Passphrase, authority bool) (crypto.Si
 	}
 	data, err := d.root.ReadFile(name)
 	if err != nil {
-		return nil, "", &PathError{d.Path(name), reason(err)}
+		return nil, "", &PathError{d.Path(name), atomicfile.Reason(err)}
 	}
 	var secret []byte
 	if pki.KeyIsEncrypted(data) {

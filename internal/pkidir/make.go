@@ -73,7 +73,7 @@ func isEmpty(path string) bool {
 func layOut(path string) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return &PathError{path, reason(err)}
+		return &PathError{path, atomicfile.Reason(err)}
 	}
 	err = func() error {
 		if err := makeFolders(root); err != nil {
@@ -86,7 +86,7 @@ func layOut(path string) error {
 		return err
 	}()
 	if err != nil {
-		err = &PathError{path, fmt.Errorf("cannot write to it: %w", reason(err))}
+		err = &PathError{path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
 	return errors.Join(err, root.Close())
 }
@@ -123,7 +123,7 @@ func makeWhole(ctx context.Context, path string, now func() time.Time, orders []
 		return nil, err
 	}
 	if err := layOut(temp); err != nil {
-		return nil, &PathError{path, reason(err)}
+		return nil, &PathError{path, atomicfile.Reason(err)}
 	}
 	d, err := openAt(temp, path, now)
 	if err != nil {
@@ -140,7 +140,7 @@ func makeWhole(ctx context.Context, path string, now func() time.Time, orders []
 	case errors.Is(err, fs.ErrExist):
 		return nil, errFaster
 	case err != nil:
-		return nil, &PathError{path, reason(err)}
+		return nil, &PathError{path, atomicfile.Reason(err)}
 	}
 	return d.placed(issued), nil
 }
@@ -157,7 +157,7 @@ func makeTemp(parent, temp string) error {
 	if missing := missingFolders(parent); len(missing) > 0 {
 		folder = filepath.Dir(missing[len(missing)-1])
 	}
-	return &PathError{folder, fmt.Errorf("cannot make a folder in it: %w", reason(err))}
+	return &PathError{folder, fmt.Errorf("cannot make a folder in it: %w", atomicfile.Reason(err))}
 }
 
 // missingFolders returns what there is not yet of path, the innermost first.

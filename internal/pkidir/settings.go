@@ -122,7 +122,7 @@ func (d *Dir) updateSettings(def string, urls map[string]pki.URLs) error {
 		return err
 	}
 	if err := atomicfile.Replace(d.root, settingsFile, out.Bytes(), atomicfile.Public); err != nil {
-		return &PathError{d.Path(settingsFile), fmt.Errorf("cannot write it: %w", reason(err))}
+		return &PathError{d.Path(settingsFile), fmt.Errorf("cannot write it: %w", atomicfile.Reason(err))}
 	}
 	d.settings, err = readSettings(d.root)
 	return err

@@ -57,7 +57,7 @@ func (d *Dir) commit(ctx context.Context, items []item, replace bool) error {
 	}
 	for i := range items {
 		if err := d.stage(&items[i]); err != nil {
-			err = &PathError{d.Path(stagingDir), fmt.Errorf("cannot write to it: %w", reason(err))}
+			err = &PathError{d.Path(stagingDir), fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 			return errors.Join(err, d.unstage(items[:i+1]))
 		}
 	}
@@ -118,7 +118,7 @@ func (d *Dir) checkFree(ctx context.Context, e *ledger.Entry, replace bool) erro
 	if _, err := d.root.Lstat(target); err == nil && !replace {
 		return &PathError{d.Path(target), ErrInTheWay}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &PathError{d.Path(target), reason(err)}
+		return &PathError{d.Path(target), atomicfile.Reason(err)}
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (d *Dir) syncTargets(kinds map[string]bool) error {
 func (d *Dir) recover(ctx context.Context) error {
 	left, err := fs.ReadDir(d.root.FS(), stagingDir)
 	if err != nil {
-		return &PathError{d.Path(stagingDir), reason(err)}
+		return &PathError{d.Path(stagingDir), atomicfile.Reason(err)}
 	}
 	if len(left) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,19 +18,6 @@ import (
 // errOutExists is a file that --out would overwrite.
 var errOutExists = errors.New("exists already")
 
-// cause strips the operation and the path from an error that names them better.
-func cause(err error) error {
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
-		return p.Err
-	case errors.As(err, &l):
-		return l.Err
-	}
-	return err
-}
-
 // pathIn returns the path of a file of a bundle.
 func (a *app) pathIn(i pkidir.Issued, file string) string { return filepath.Join(i.Path, file) }
 
@@ -42,7 +30,7 @@ func refusePlace(dir string) error {
 		case folder != filepath.Dir(folder) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
 			continue
 		case err != nil:
-			return &pkidir.PathError{Path: folder, Err: cause(err)}
+			return &pkidir.PathError{Path: folder, Err: atomicfile.Reason(err)}
 		case !info.IsDir():
 			return withHint(fmt.Errorf("%s is a file, and a folder is wanted there", folder), "name another place with --out")
 		}
@@ -64,7 +52,7 @@ func refuseExisting(dir string, names ...string) error {
 		if _, err := os.Lstat(file); err == nil {
 			return withHint(fmt.Errorf("%s %w", file, errOutExists), "name another place with --out, or replace it with --force")
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return &pkidir.PathError{Path: file, Err: cause(err)}
+			return &pkidir.PathError{Path: file, Err: atomicfile.Reason(err)}
 		}
 	}
 	return nil
@@ -109,7 +97,7 @@ func writePlaces(places []place, force bool) (err error) {
 		if err := put(); errors.Is(err, fs.ErrExist) {
 			return refuseExisting(f.dir, f.name)
 		} else if err != nil {
-			return &pkidir.PathError{Path: f.dir, Err: fmt.Errorf("cannot write to it: %w", cause(err))}
+			return &pkidir.PathError{Path: f.dir, Err: fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 		}
 		f.done, f.created = true, !force
 	}
@@ -147,7 +135,7 @@ func (w *placesWriter) write(p place) error {
 	}
 	w.folders = append(made, w.folders...)
 	cannot := func(err error) error {
-		return &pkidir.PathError{Path: p.dir, Err: fmt.Errorf("cannot write to it: %w", cause(err))}
+		return &pkidir.PathError{Path: p.dir, Err: fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
 	if err := os.MkdirAll(p.dir, mode); err != nil {
 		return cannot(err)
@@ -190,4 +178,22 @@ func (w *placesWriter) end(failed bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// readInput reads a file, or standard input for "-", up to a limit.
+func (a *app) readInput(file string, limit int64) ([]byte, error) {
+	in := a.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", file, limit)
+	}
+	return data, err
 }
