@@ -183,3 +183,28 @@ func run(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	code = Main(context.Background(), args, testEnv(&out, &errs))
 	return out.String(), errs.String(), code
 }
+
+// TestCommandAlone holds the command that is made alone to being the same that
+// is made among all.
+func TestCommandAlone(t *testing.T) {
+	t.Parallel()
+	all := testRoot(t)
+	for _, c := range all.Commands() {
+		args := []string{c.Name()}
+		alone := newRootCmd(&app{Env: testEnv(io.Discard, io.Discard)}, args)
+		if len(alone.Commands()) != 1 || alone.Commands()[0].Name() != c.Name() {
+			t.Errorf("%v: not made alone, but %d commands", args, len(alone.Commands()))
+			continue
+		}
+		for _, sub := range c.Commands() {
+			if c.Name() != "issue" {
+				break
+			}
+			args := []string{c.Name(), sub.Name()}
+			alone := newRootCmd(&app{Env: testEnv(io.Discard, io.Discard)}, args).Commands()[0]
+			if len(alone.Commands()) != 1 || alone.Commands()[0].UsageString() != sub.UsageString() {
+				t.Errorf("%v: not made alone, or not the same", args)
+			}
+		}
+	}
+}

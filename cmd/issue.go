@@ -76,17 +76,27 @@ profiles of the PKI directory; each is a subcommand here. See
 	}
 	dir := a.peekPKI(args)
 	own := pkidir.Profiles(dir)
+	var makers []maker
 	for _, p := range profiles.Builtin() {
-		sub := newIssueProfileCmd(a, p, nil)
-		if i := slices.Index(own, p.Name()); i >= 0 {
-			a.warnShadowed(sub, filepath.Join(dir, "profiles", p.Name()+".yaml"))
-			own = slices.Delete(own, i, i+1)
-		}
-		c.AddCommand(sub)
+		shadowed := slices.Contains(own, p.Name())
+		own = slices.DeleteFunc(own, func(n string) bool { return n == p.Name() })
+		makers = append(makers, maker{p.Name(), func() *cobra.Command {
+			sub := newIssueProfileCmd(a, p, nil)
+			if shadowed {
+				a.warnShadowed(sub, filepath.Join(dir, "profiles", p.Name()+".yaml"))
+			}
+			return sub
+		}})
 	}
 	for _, name := range own {
-		c.AddCommand(newOwnProfileCmd(a, dir, name))
+		makers = append(makers, maker{name, func() *cobra.Command { return newOwnProfileCmd(a, dir, name) }})
 	}
+	if len(args) > 0 && args[0] == c.Name() {
+		args = args[1:]
+	} else {
+		args = nil
+	}
+	addCommands(c, args, makers)
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -97,6 +98,7 @@ type tool struct {
 	env      []string                       // added to the environment
 	stdin    string                         // for the first command
 	commands func(client string) [][]string // one after another, each a program and its arguments
+	pipe     bool                           // the commands run at once, the output of each the input of the next
 
 	times  []time.Duration
 	memory int64 // peak resident set of any of its processes, in bytes
@@ -108,6 +110,10 @@ func (t *tool) issue(ctx context.Context, client string) (time.Duration, int64, 
 	commands := t.commands(client)
 	var memory int64
 	start := time.Now()
+	if t.pipe {
+		memory, err := t.execPipe(ctx, commands)
+		return time.Since(start), memory, err
+	}
 	for i, args := range commands {
 		stdin := ""
 		if i == 0 {
@@ -137,6 +143,35 @@ func (t *tool) exec(ctx context.Context, stdin string, args []string) (int64, er
 		return 0, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, stderr.Bytes())
 	}
 	return peakMemory(cmd.ProcessState), nil
+}
+
+// execPipe runs commands at once, as a shell's pipe does.
+func (t *tool) execPipe(ctx context.Context, commands [][]string) (memory int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	var running []*exec.Cmd
+	var input io.Reader = strings.NewReader(t.stdin)
+	for i, args := range commands {
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Dir, cmd.Env, cmd.Stdin = t.dir, append(os.Environ(), t.env...), input
+		if i < len(commands)-1 {
+			if input, err = cmd.StdoutPipe(); err != nil {
+				return 0, err
+			}
+		}
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		running = append(running, cmd)
+	}
+	// The last first: the others' pipes must be read to their end.
+	for _, cmd := range slices.Backward(running) {
+		if err := cmd.Wait(); err != nil {
+			return 0, fmt.Errorf("%s: %w", cmd, err)
+		}
+		memory = max(memory, peakMemory(cmd.ProcessState))
+	}
+	return memory, nil
 }
 
 func (t *tool) median() time.Duration {

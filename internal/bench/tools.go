@@ -135,13 +135,17 @@ func setUpMinica(ctx context.Context, t *tool, path, _, _ string) error {
 	return t.try(ctx)
 }
 
-// setUpCFSSL counts only the JSON that cfssl prints: writing the files takes a
-// second program, cfssljson.
+// setUpCFSSL pipes into cfssljson, which writes the files: cfssl itself prints
+// JSON that no server reads.
 func setUpCFSSL(ctx context.Context, t *tool, path, caCert, caKey string) error {
 	t.stdin = `{"CN":"client","hosts":["client.example.com"],"key":{"algo":"ecdsa","size":256}}`
-	t.commands = func(string) [][]string {
-		return [][]string{{path, "gencert", "-loglevel=5", "-ca", caCert, "-ca-key", caKey, "-"}}
+	t.commands = func(client string) [][]string {
+		return [][]string{
+			{path, "gencert", "-loglevel=5", "-ca", caCert, "-ca-key", caKey, "-"},
+			{filepath.Join(filepath.Dir(path), "cfssljson"), "-bare", client},
+		}
 	}
+	t.pipe = true
 	return t.try(ctx)
 }
 

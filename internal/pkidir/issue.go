@@ -225,6 +225,9 @@ func complete(e *ledger.Entry, cert *x509.Certificate, r record, now time.Time) 
 // onAllCores calls f for 0 to n-1 and returns the first error, after which no
 // further call begins.
 func onAllCores(ctx context.Context, n int, f func(int) error) error {
+	if n == 1 {
+		return f(0) // a person waits for it
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
