@@ -21,6 +21,10 @@ build:
 # are installed. With CI=true a missing one is a failure.
 .PHONY: test
 test:
+	@while read -r program package; do \
+		PATH=$$PATH:/usr/sbin:/sbin command -v $$program >/dev/null || \
+			echo "skipped: the tests that need $$program (Debian's package $$package)"; \
+	done <.ci/programs
 	go test -timeout 15m ./...
 
 # The race detector needs cgo, so a C compiler.
