@@ -177,7 +177,7 @@ func entryJSON(a *app, e *ledger.Entry) (certificateJSON, error) {
 	d.Name, d.Kind, d.Profile, d.Authority = e.Name, e.Kind, e.Profile, e.Issuer
 	d.Status = string(e.Status(a.Now()))
 	if !e.RevokedAt.IsZero() {
-		d.RevokedAt, d.Reason = &e.RevokedAt, reasonText(e.Reason)
+		d.RevokedAt, d.Reason = &e.RevokedAt, pki.Reason(e.Reason).String()
 	}
 	return d, nil
 }
@@ -343,18 +343,6 @@ func displayName(c *x509.Certificate) string {
 		return c.Subject.CommonName
 	}
 	return c.Subject.String()
-}
-
-// reasonText is the name of a CRLReason (RFC 5280 section 5.3.1).
-func reasonText(code int) string {
-	names := []string{
-		"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
-		"certificateHold", "", "removeFromCRL", "privilegeWithdrawn", "aACompromise",
-	}
-	if code >= 0 && code < len(names) && names[code] != "" {
-		return names[code]
-	}
-	return fmt.Sprintf("reason %d", code)
 }
 
 // orNone joins values, and says so if there are none.

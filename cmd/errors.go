@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,10 @@ func (a *app) report(c *cobra.Command, err error) int {
 		return exitNo
 	}
 	style := a.style(a.Stderr)
+	if errors.Is(err, term.ErrInterrupted) || errors.Is(err, context.Canceled) {
+		_, _ = fmt.Fprintf(a.Stderr, "%s interrupted\n", style.Bad("mtlsctl:"))
+		return exitFailed
+	}
 	text := strings.ReplaceAll(err.Error(), "\n", "\n  ")
 	lines := strings.Split(text, "\n")
 	for i := range lines {
@@ -143,6 +148,8 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return "mend it: 'version: 1', 'default:' with the name of an authority, and what init-ca wrote under 'authorities:'"
 	case errors.Is(err, pkidir.ErrNoAuthority):
 		return "'mtlsctl tree' shows the authorities there are; 'mtlsctl init-ca NAME' makes one"
+	case errors.Is(err, pkidir.ErrRevokedAuthority):
+		return "sign with another authority, named with --ca; 'mtlsctl init-ca NAME --parent AUTHORITY' makes one"
 	case errors.Is(err, pkidir.ErrNoBundle):
 		return "'mtlsctl list' shows the certificates there are"
 	case errors.Is(err, pkidir.ErrLooseKeyMode) && errors.As(err, &path):

@@ -51,7 +51,7 @@ key stays behind, unless --with-ca-key asks for it.`,
 			return &usageError{err: err}
 		},
 	}
-	c.AddCommand(newExportPEMCmd(a, nil), newExportSecretCmd(a, nil), newExportP12Cmd(a, nil))
+	c.AddCommand(newExportPEMCmd(a, nil), newExportSecretCmd(a, nil), newExportP12Cmd(a, nil), newExportCRLCmd(a, nil))
 	return c
 }
 

@@ -182,7 +182,7 @@ func (w *placesWriter) end(failed bool) error {
 
 // readInput reads a file, or standard input for "-", up to a limit.
 func (a *app) readInput(file string, limit int64) ([]byte, error) {
-	in := a.Stdin
+	in := a.stdin()
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

@@ -163,7 +163,7 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	if o.dryRun {
-		return issueError(o, a.showDraft(d, o, order, left))
+		return issueError(o, a.showDraft(ctx, d, o, order, left))
 	}
 	if o.ifMissing {
 		kept, err := a.keepExisting(ctx, d, order)
@@ -356,7 +356,10 @@ func (a *app) keepExisting(ctx context.Context, d *pkidir.Dir, o pkidir.Order) (
 }
 
 // showDraft is --dry-run.
-func (a *app) showDraft(d *pkidir.Dir, o *issueOptions, order pkidir.Order, left []string) error {
+func (a *app) showDraft(ctx context.Context, d *pkidir.Dir, o *issueOptions, order pkidir.Order, left []string) error {
+	if err := d.CheckSigner(ctx, o.ca, false); err != nil {
+		return err
+	}
 	drafts, err := d.Prepare(o.ca, []pkidir.Order{order})
 	if err != nil {
 		return err

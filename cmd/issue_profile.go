@@ -43,11 +43,7 @@ func (a *app) peekPKI(args []string) string {
 // newOwnProfileCmd makes the subcommand of a profile file. A file that is wrong
 // is a subcommand that says so, and does not keep the others from working.
 func newOwnProfileCmd(a *app, dir, name string) *cobra.Command {
-	data, file, err := pkidir.ReadProfile(dir, name)
-	var p *profiles.Profile
-	if err == nil {
-		p, err = profiles.Parse(name, data)
-	}
+	p, file, err := readProfile(dir, name)
 	if err == nil {
 		return newIssueProfileCmd(a, p, nil)
 	}
@@ -59,6 +55,30 @@ func newOwnProfileCmd(a *app, dir, name string) *cobra.Command {
 			return withHint(err, "mend or remove %s", file)
 		},
 	}
+}
+
+// readProfile reads one of the user's own profiles, and returns its file too.
+func readProfile(dir, name string) (*profiles.Profile, string, error) {
+	data, file, err := pkidir.ReadProfile(dir, name)
+	if err != nil {
+		return nil, file, err
+	}
+	p, err := profiles.Parse(name, data)
+	return p, file, err
+}
+
+// findProfile returns the profile by which a certificate was issued.
+func (a *app) findProfile(name string) (*profiles.Profile, error) {
+	for _, p := range profiles.Builtin() {
+		if p.Name() == name {
+			return p, nil
+		}
+	}
+	p, file, err := readProfile(a.pkiPath, name)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("its profile %q: %w", name, err), "bring back or mend %s", file)
+	}
+	return p, nil
 }
 
 func sanFlagHelp(k profiles.SANKind) string {

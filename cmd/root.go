@@ -40,12 +40,14 @@ type app struct {
 	json    bool
 	quiet   bool
 	noColor bool
+
+	interrupted <-chan struct{} // closed when the user wants it to end; may be nil
 }
 
 // Main runs the command that args name and returns the exit status: 0 done, 1
 // failed, 2 used wrongly, 3 a check said no.
 func Main(ctx context.Context, args []string, env Env) int {
-	a := &app{Env: env}
+	a := &app{Env: env, interrupted: ctx.Done()}
 	root := newRootCmd(a, args)
 	root.SetArgs(args)
 	root.SetIn(env.Stdin)
@@ -108,6 +110,9 @@ MTLSCTL_PKI names another.`,
 	addCommands(root, args, []maker{
 		{"init-ca", func() *cobra.Command { return newInitCACmd(a, nil) }},
 		{"issue", func() *cobra.Command { return newIssueCmd(a, args) }},
+		{"renew", func() *cobra.Command { return newRenewCmd(a, nil) }},
+		{"revoke", func() *cobra.Command { return newRevokeCmd(a, nil) }},
+		{"crl", func() *cobra.Command { return newCRLCmd(a, nil) }},
 		{"export", func() *cobra.Command { return newExportCmd(a) }},
 		{"list", func() *cobra.Command { return newListCmd(a, nil) }},
 		{"tree", func() *cobra.Command { return newTreeCmd(a, nil) }},

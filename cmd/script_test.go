@@ -1,10 +1,14 @@
 package cmd_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -30,6 +34,8 @@ const (
 	// Not empty: root loses the right to read and write what its owner may not,
 	// so that file modes mean something.
 	envUnprivileged = "MTLSCTL_TEST_UNPRIVILEGED"
+	// Written to standard error when standard input is first read.
+	envMark = "MTLSCTL_TEST_MARK"
 	// The file that the exit status is written to, for the command exitcode.
 	envExit = "MTLSCTL_TEST_EXIT"
 )
@@ -37,7 +43,7 @@ const (
 // TestMain lets the test binary be mtlsctl, too: scripts run it as a process of
 // its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mtlsctl": scriptMain, "keep-disk": keepDisk})
+	testscript.Main(m, map[string]func(){"mtlsctl": scriptMain})
 }
 
 // scriptMain is main of cmd/mtlsctl, with the clock and the streams that the
@@ -66,13 +72,31 @@ func scriptMain() {
 			env.Stderr = tty
 		}
 	}
+	if mark := os.Getenv(envMark); mark != "" {
+		env.Stdin = &marked{os.Stdin, mark}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
 	code := cmd.Main(ctx, os.Args[1:], env)
 	stop()
 	if exit != "" {
 		must(os.WriteFile(exit, []byte(strconv.Itoa(code)), 0o600))
 	}
 	os.Exit(code)
+}
+
+// marked says when it is read.
+type marked struct {
+	io.Reader
+	mark string
+}
+
+func (m *marked) Read(p []byte) (int, error) {
+	if m.mark != "" {
+		fmt.Fprint(os.Stderr, m.mark)
+		m.mark = ""
+	}
+	return m.Reader.Read(p)
 }
 
 // TestScripts runs testdata/script. Its README says what a script can do beside
@@ -147,4 +171,23 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"unfinish":    cmdUnfinish,
 		"userversion": cmdUserVersion,
 	}
+}
+
+// mtlsctl runs it as a process of its own. Its PKI directory is pki in the
+// folder work, which stands for WORK in args, too.
+func mtlsctl(t *testing.T, work string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	c := exec.Command("mtlsctl", "--pki", filepath.Join(work, "pki"))
+	for _, a := range args {
+		c.Args = append(c.Args, strings.ReplaceAll(a, "WORK", work))
+	}
+	c.Env = append(os.Environ(), envNow+"="+pkitest.Clock().Format(time.RFC3339))
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
 }

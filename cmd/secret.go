@@ -23,6 +23,8 @@ type secretFlags struct {
 	file  string
 	env   string
 	stdin bool
+
+	line []byte // what standard input had, which can be read once
 }
 
 func (s *secretFlags) add(c *cobra.Command, word, purpose string) {
@@ -60,10 +62,13 @@ func (s *secretFlags) read(a *app) ([]byte, error) {
 		secret = []byte(a.env(s.env))
 	case s.stdin:
 		from = "standard input"
-		var err error
-		if secret, err = firstLine(a.Stdin); err != nil {
-			return nil, fmt.Errorf("%s: %w", from, err)
+		if s.line == nil {
+			var err error
+			if s.line, err = firstLine(a.stdin()); err != nil {
+				return nil, fmt.Errorf("%s: %w", from, err)
+			}
 		}
+		secret = s.line
 	}
 	if len(secret) == 0 {
 		return nil, &usageError{err: fmt.Errorf("%s: there is no %s in it", from, s.word)}
@@ -79,6 +84,33 @@ func firstLine(r io.Reader) ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), nil
 }
 
+// stdin is the standard input, until the user wants the command to end: nobody
+// knows how long the other side takes.
+func (a *app) stdin() io.Reader { return &interruptible{a.Stdin, a.interrupted} }
+
+type interruptible struct {
+	in   io.Reader
+	stop <-chan struct{}
+}
+
+func (r *interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	buf, done := make([]byte, len(p)), make(chan result, 1)
+	go func() {
+		n, err := r.in.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case got := <-done:
+		return copy(p, buf[:got.n]), got.err
+	case <-r.stop:
+		return 0, term.ErrInterrupted
+	}
+}
+
 // canAsk reports whether there is a person to answer a question.
 func (a *app) canAsk() bool { return term.IsTerminal(a.Stdin) && term.IsTerminal(a.Stderr) }
 
@@ -88,7 +120,7 @@ func (a *app) ask(question string) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("standard input is not a terminal")
 	}
-	return term.ReadSecret(in, a.Stderr, question)
+	return term.ReadSecret(in, a.Stderr, question, a.interrupted)
 }
 
 // passphrase is where the passphrase of an authority's key comes from: the

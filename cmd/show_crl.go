@@ -51,7 +51,7 @@ func describeCRL(crl *x509.RevocationList, certs []*x509.Certificate) crlJSON {
 	for _, e := range crl.RevokedCertificateEntries {
 		entry := crlEntryJSON{Serial: serialText(e.SerialNumber), RevokedAt: e.RevocationTime.UTC()}
 		if e.ReasonCode != 0 {
-			entry.Reason = reasonText(e.ReasonCode)
+			entry.Reason = pki.Reason(e.ReasonCode).String()
 		}
 		j.Entries = append(j.Entries, entry)
 	}

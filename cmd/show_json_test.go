@@ -47,6 +47,7 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 	}
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[showJSON](), reflect.TypeFor[nodeJSON](), reflect.TypeFor[exportJSON](), reflect.TypeFor[versionJSON](),
+		reflect.TypeFor[revokedJSON](),
 	} {
 		look(typ)
 	}

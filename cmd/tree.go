@@ -10,6 +10,7 @@ import (
 
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/internal/term"
+	"github.com/mtlsctl/mtlsctl/pki"
 )
 
 type treeOptions struct {
@@ -166,7 +167,7 @@ func subjectName(e *ledger.Entry) string {
 func (a *app) untilCell(e *ledger.Entry, now time.Time, style term.Style) term.Cell {
 	switch e.Status(now) {
 	case ledger.Revoked:
-		return term.Cell{Text: "revoked " + day(e.RevokedAt) + ", " + reasonText(e.Reason), Style: style.Bad}
+		return term.Cell{Text: "revoked " + day(e.RevokedAt) + ", " + pki.Reason(e.Reason).String(), Style: style.Bad}
 	case ledger.Expired:
 		return term.Cell{Text: "expired " + day(e.NotAfter), Style: style.Bad}
 	case ledger.Pending:

@@ -186,6 +186,15 @@ func writeNew(root *os.Root, name string, data []byte, mode fs.FileMode, sync bo
 	return f.Sync()
 }
 
+// Move renames a whole and durable file into another folder, over what has its
+// name there.
+func Move(root *os.Root, from, to string) error {
+	if err := root.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncDir(root, path.Dir(to))
+}
+
 // MoveDir renames a whole folder to a name that is not taken, or the error is
 // [fs.ErrExist], and makes the new name durable.
 func MoveDir(from, to string) error {
@@ -225,5 +234,8 @@ func ReplaceDir(root *os.Root, from, to string) (old string, err error) {
 	if err := root.Rename(to, old); err != nil {
 		return "", err
 	}
-	return old, root.Rename(from, to)
+	if err := root.Rename(from, to); err != nil {
+		return "", errors.Join(err, root.Rename(old, to))
+	}
+	return old, nil
 }

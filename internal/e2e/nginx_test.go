@@ -12,6 +12,7 @@ import (
 type site struct {
 	name  string // of its certificate
 	depth int    // ssl_verify_depth; 0: nginx's default, which is 1
+	crl   string // ssl_crl; empty for none
 }
 
 // nginx starts one nginx with all sites and returns their addresses.
@@ -42,6 +43,9 @@ func nginxConf(sites []site, addresses []string) []byte {
 		fmt.Fprintf(&b, "ssl_client_certificate %s;\nssl_verify_client on;\n", ca)
 		if site.depth > 0 {
 			fmt.Fprintf(&b, "ssl_verify_depth %d;\n", site.depth)
+		}
+		if site.crl != "" {
+			fmt.Fprintf(&b, "ssl_crl %s;\n", site.crl)
 		}
 		b.WriteString("location / { return 200 \"$ssl_client_verify $ssl_protocol $ssl_client_s_dn\\n\"; }\n}\n")
 	}

@@ -125,9 +125,14 @@ func openToWrite(ctx context.Context, path, mode string) (*Ledger, error) {
 	return l, nil
 }
 
-// OpenReadOnly opens the ledger at path to read. It makes and changes nothing.
+// OpenReadOnly opens the ledger at path to read. It makes and changes nothing,
+// unless a process was killed while it wrote: what that one began is undone.
 func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
 	l, version, err := open(ctx, path, "ro")
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
+		return Open(ctx, path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,16 @@ var migrations = []string{
 		UNIQUE (issuer, serial)
 	) STRICT;
 	CREATE UNIQUE INDEX certificates_by_name ON certificates (name) WHERE current = 1;
-	CREATE INDEX certificates_by_end ON certificates (not_after) WHERE current = 1;`,
+	CREATE INDEX certificates_by_end ON certificates (not_after) WHERE current = 1;
+	CREATE INDEX certificates_revoked ON certificates (issuer) WHERE revoked_at IS NOT NULL;
+	CREATE TABLE crls (
+		issuer      TEXT    NOT NULL COLLATE NOCASE,
+		number      INTEGER NOT NULL,
+		this_update INTEGER NOT NULL,
+		next_update INTEGER NOT NULL,
+		entries     INTEGER NOT NULL,
+		PRIMARY KEY (issuer, number)
+	) STRICT, WITHOUT ROWID;`,
 }
 
 func (l *Ledger) migrate(ctx context.Context) error {

@@ -58,6 +58,10 @@ func (d *Dir) addAuthorities(ctx context.Context, orders []AuthorityOrder, o Aut
 	if err := d.checkWritable(); err != nil {
 		return nil, err
 	}
+	// What was left unfinished may be what is asked for again.
+	if err := d.Finish(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.checkNew(ctx, orders); err != nil {
 		return nil, err
 	}
@@ -93,6 +97,11 @@ func (d *Dir) recordAuthorities(ctx context.Context, items []item, orders []Auth
 		return &PathError{d.path, err}
 	}
 	for i := range items {
+		if orders[i].Parent != "" {
+			if err := d.checkNotRevoked(ctx, orders[i].Parent); err != nil {
+				return err
+			}
+		}
 		if err := d.checkFree(ctx, &items[i].entry, false); err != nil {
 			return err
 		}
@@ -104,20 +113,16 @@ func (d *Dir) recordAuthorities(ctx context.Context, items []item, orders []Auth
 	if def == "" && d.settings.Default == "" {
 		def = orders[len(orders)-1].Name.String()
 	}
-	before, err := d.root.ReadFile(settingsFile)
-	if err != nil {
+	last := &items[len(items)-1]
+	if last.settings, err = d.changedSettings(def, urls); err != nil {
 		return err
 	}
-	// Settings first: an authority must not sign without its URLs.
-	if err := d.updateSettings(def, urls); err != nil {
-		return err
+	if last.settings != nil {
+		if err := atomicfile.CheckWritable(d.at); err != nil {
+			return &PathError{d.Path(settingsFile), fmt.Errorf("cannot write it: %w", err)}
+		}
 	}
-	err = d.commit(ctx, items, false)
-	var unfinished *UnfinishedError
-	if err != nil && !errors.As(err, &unfinished) {
-		err = errors.Join(err, atomicfile.Replace(d.root, settingsFile, before, atomicfile.Public))
-	}
-	return err
+	return d.commit(ctx, items, false)
 }
 
 // signAuthorities makes the keys and certificates of orders in memory. d is nil

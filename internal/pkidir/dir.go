@@ -230,8 +230,10 @@ func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
 // caller holds the lock.
 func (d *Dir) prepareToWrite(ctx context.Context) error {
 	// Whoever keeps the directory in git has no empty folders.
-	if err := makeFolders(d.root); err != nil {
-		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
+	if !d.hasFolder(stagingDir) || !d.hasFolder(certificatesDir) {
+		if err := makeFolders(d.root); err != nil {
+			return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
+		}
 	}
 	if err := d.openLedgerToWrite(ctx); err != nil {
 		return err

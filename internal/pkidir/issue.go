@@ -2,6 +2,7 @@ package pkidir
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ type Order struct {
 	Profile  *profiles.Profile
 	Request  pki.Request
 	Encoding pki.KeyEncoding // of tls.key
+	// Key is the key to be certified, if it is here already; else one is made,
+	// unless the request brings a public key.
+	Key crypto.Signer
 }
 
 // Issued is one certificate that was issued.
@@ -56,6 +60,12 @@ func (d *Dir) Issue(ctx context.Context, orders []Order, o IssueOptions) ([]Issu
 	defer opening.Wait()
 
 	name, err := d.resolveAuthority(o.Authority)
+	if errors.Is(err, ErrNoAuthority) {
+		// A process may have been killed just before it had made it.
+		if opening.Wait(); openErr == nil && d.Finish(ctx) == nil {
+			name, err = d.resolveAuthority(o.Authority)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +127,9 @@ func (d *Dir) Issue(ctx context.Context, orders []Order, o IssueOptions) ([]Issu
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkNotRevoked(ctx, name); err != nil {
+		return nil, errors.Join(err, unlock())
+	}
 	if err := errors.Join(d.commit(ctx, items, o.Replace), unlock()); err != nil {
 		return nil, err
 	}
@@ -152,7 +165,10 @@ func prepareAll(a *pki.Authority, orders []Order) ([]*pki.Draft, error) {
 func signOne(a *pki.Authority, d *pki.Draft, o *Order) (*pki.Bundle, error) {
 	b := &pki.Bundle{Encoding: o.Encoding, Roots: []*x509.Certificate{a.Root()}}
 	pub := o.Request.PublicKey
-	if pub == nil {
+	switch {
+	case o.Key != nil:
+		b.Key, pub = o.Key, o.Key.Public()
+	case pub == nil:
 		key, err := pki.GenerateKey(d.KeyType())
 		if err != nil {
 			return nil, err
@@ -193,7 +209,7 @@ type record struct {
 }
 
 func newEntry(issuer string, o *Order, cert *x509.Certificate, now time.Time) (ledger.Entry, error) {
-	r := record{Subject: o.Request.Subject, Encoding: o.Encoding, CSR: o.Request.PublicKey != nil}
+	r := record{Subject: o.Request.Subject, Encoding: o.Encoding, CSR: o.Request.PublicKey != nil && o.Key == nil}
 	r.Asked = o.Request.Validity != 0 || !o.Request.NotAfter.IsZero()
 	for _, s := range o.Request.SANs {
 		r.SANs = append(r.SANs, string(s.Kind())+":"+s.Value())

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -46,23 +49,24 @@ func readSettings(root *os.Root) (settings, error) {
 	if err != nil {
 		return s, err
 	}
-	// The version comes first: a later one may have fields unknown here.
-	var v struct {
-		Version int `yaml:"version"`
-	}
-	if err := yaml.Unmarshal(data, &v); err != nil {
-		return s, settingsError(err)
-	}
-	if v.Version > formatVersion {
-		return s, fmt.Errorf("%s has version %d, and this program knows %d: %w", settingsFile, v.Version, formatVersion, ledger.ErrNewer)
-	}
-	if v.Version < 1 {
-		return s, settingsError(fmt.Errorf("it has no version; this program writes %d", formatVersion))
-	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
-	if err := dec.Decode(&s); err != nil {
-		return s, settingsError(err)
+	err = dec.Decode(&s)
+	if err != nil && !errors.Is(err, io.EOF) {
+		// A later version may have fields unknown here.
+		var v struct {
+			Version int `yaml:"version"`
+		}
+		if yaml.Unmarshal(data, &v) != nil || v.Version <= formatVersion {
+			return s, settingsError(err)
+		}
+		s.Version = v.Version
+	}
+	if s.Version > formatVersion {
+		return s, fmt.Errorf("%s has version %d, and this program knows %d: %w", settingsFile, s.Version, formatVersion, ledger.ErrNewer)
+	}
+	if s.Version < 1 {
+		return s, settingsError(fmt.Errorf("it has no version; this program writes %d", formatVersion))
 	}
 	return s, nil
 }
@@ -85,16 +89,17 @@ func settingsError(err error) error {
 	return fmt.Errorf("%w: %s: %s", ErrSettings, settingsFile, text)
 }
 
-// updateSettings sets the default authority, if there is a name for it, and the
-// URLs of an authority, if there are any. The comments of the file stay.
-func (d *Dir) updateSettings(def string, urls map[string]pki.URLs) error {
+// changedSettings returns the text of the settings with another default
+// authority, if there is a name for it, and with the URLs of authorities, if there
+// are any; nil if nothing changes. The comments of the file stay.
+func (d *Dir) changedSettings(def string, urls map[string]pki.URLs) ([]byte, error) {
 	data, err := d.root.ReadFile(settingsFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return settingsError(err)
+		return nil, settingsError(err)
 	}
 	top := doc.Content[0]
 	changed := false // what nobody changes keeps its layout, too
@@ -108,23 +113,33 @@ func (d *Dir) updateSettings(def string, urls map[string]pki.URLs) error {
 			continue
 		}
 		if err := field(field(top, "authorities"), name).Encode(s); err != nil {
-			return err
+			return nil, err
 		}
 		changed = true
 	}
 	if !changed {
-		return nil
+		return nil, nil
 	}
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
 	enc.SetIndent(2)
-	if err := enc.Encode(&doc); err != nil {
-		return err
+	err = enc.Encode(&doc)
+	return out.Bytes(), err
+}
+
+// publishSettings puts settings that were staged with an authority into their
+// place, if there are any.
+func (d *Dir) publishSettings(stage string) error {
+	err := d.root.Rename(path.Join(stage, settingsFile), settingsFile) //nolint:forbidigo // atomicfile wrote it
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if err := atomicfile.Replace(d.root, settingsFile, out.Bytes(), atomicfile.Public); err != nil {
-		return &PathError{d.Path(settingsFile), fmt.Errorf("cannot write it: %w", atomicfile.Reason(err))}
+	if err == nil {
+		err = atomicfile.SyncDir(d.root, ".")
 	}
-	d.settings, err = readSettings(d.root)
+	if err == nil {
+		d.settings, err = readSettings(d.root)
+	}
 	return err
 }
 

@@ -24,6 +24,9 @@ type item struct {
 	chain []*x509.Certificate // for tls.crt
 	roots []*x509.Certificate // for ca.crt
 	key   []byte              // for tls.key; nil if somebody else holds the key
+	// settings are those of the whole directory from then on, whole with the
+	// authority that they are about; nil to leave them.
+	settings []byte
 }
 
 func (it *item) rootsFile() atomicfile.File {
@@ -148,6 +151,9 @@ func (d *Dir) stage(it *item) error {
 	if it.key != nil {
 		files = append(files, atomicfile.File{Name: KeyFile, Data: it.key, Mode: atomicfile.Private})
 	}
+	if it.settings != nil {
+		files = append(files, atomicfile.File{Name: settingsFile, Data: it.settings, Mode: atomicfile.Public})
+	}
 	return atomicfile.Fill(d.root, dir, files...)
 }
 
@@ -171,6 +177,12 @@ func (d *Dir) publish(it *item) error {
 	}
 	if err := atomicfile.SyncDir(d.root, dir); err != nil {
 		return err
+	}
+	// Settings first: an authority must not sign without its URLs.
+	if it.entry.Kind == ledger.KindAuthority {
+		if err := d.publishSettings(dir); err != nil {
+			return err
+		}
 	}
 	old, err := atomicfile.ReplaceDir(d.root, dir, targetOf(&it.entry))
 	if err != nil || old == "" {
@@ -219,6 +231,13 @@ func (d *Dir) recover(ctx context.Context) error {
 	}
 	if err := d.syncTargets(map[string]bool{ledger.KindAuthority: true, ledger.KindCertificate: true}); err != nil {
 		return err
+	}
+	for _, l := range left {
+		if authority, ok := strings.CutPrefix(l.Name(), stagedCRL); ok && !l.IsDir() {
+			if err := d.recoverCRL(ctx, authority); err != nil {
+				return fmt.Errorf("finishing %s: %w", d.Path(stagingDir, l.Name()), err)
+			}
+		}
 	}
 	// What is still there is garbage: never in the ledger, or replaced.
 	for _, l := range left {

@@ -4,6 +4,7 @@
 package term
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -157,14 +158,65 @@ func Patience(w io.Writer, on bool, what string) (done func()) {
 	}
 }
 
-// ReadSecret asks on a terminal for a line that is not shown.
-func ReadSecret(in *os.File, out io.Writer, question string) ([]byte, error) {
+// ErrInterrupted says that the wait for an answer was given up.
+var ErrInterrupted = errors.New("interrupted")
+
+// ReadSecret asks on a terminal for a line that is not shown. It gives up at an
+// interrupt from the keyboard, and when stop is closed; the terminal is then as
+// it was before.
+func ReadSecret(in *os.File, out io.Writer, question string, stop <-chan struct{}) (secret []byte, err error) {
+	// Raw before the question is asked, so that nothing of the answer is shown.
+	before, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		_, printErr := fmt.Fprint(out, "\r\n")
+		err = errors.Join(err, printErr, term.Restore(int(in.Fd()), before))
+	}()
 	if _, err := fmt.Fprint(out, question); err != nil {
 		return nil, err
 	}
-	secret, err := term.ReadPassword(int(in.Fd()))
-	if _, printErr := fmt.Fprintln(out); err == nil {
-		err = printErr
+	answered := make(chan error, 1)
+	var line []byte
+	go func() {
+		var err error
+		line, err = readRawLine(in)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		return line, err
+	case <-stop: // nothing ends the read, but the process is about to
+		return nil, ErrInterrupted
 	}
-	return secret, err
+}
+
+// readRawLine reads a line from a terminal that leaves all keys to the reader.
+// What is typed ahead stays for the next question.
+func readRawLine(in io.Reader) (line []byte, err error) {
+	const interrupt, end, backspace, enter, newline, wipe, del = 3, 4, 8, '\r', '\n', 21, 127
+	var key [1]byte
+	for {
+		if _, err := io.ReadFull(in, key[:]); err != nil {
+			return nil, err
+		}
+		switch key[0] {
+		case interrupt:
+			return nil, ErrInterrupted
+		case enter, newline:
+			return line, nil
+		case end:
+			if len(line) == 0 {
+				return nil, io.ErrUnexpectedEOF
+			}
+		case backspace, del:
+			_, n := utf8.DecodeLastRune(line)
+			line = line[:len(line)-n]
+		case wipe:
+			line = line[:0]
+		default:
+			line = append(line, key[0])
+		}
+	}
 }
