@@ -211,12 +211,20 @@ func (d *Dir) lock(ctx context.Context) (unlock func() error, err error) {
 
 // takeLock is the lock alone.
 func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f := flock.New(d.real(lockFile), flock.SetPermissions(atomicfile.Public))
 	locked := make(chan error, 1)
 	// The system serves the waiting in turn, but its call cannot be cancelled.
 	go func() { locked <- f.Lock() }()
 	select {
 	case <-ctx.Done():
+		go func() {
+			if <-locked == nil { // too late: nobody wants it any more
+				_ = f.Close()
+			}
+		}()
 		return nil, ctx.Err()
 	case err := <-locked:
 		if err != nil {

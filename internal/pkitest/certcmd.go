@@ -40,7 +40,7 @@ func CheckCertificate(read func(file string) ([]byte, error), args []string) err
 		}
 	}
 	if len(errs) > 0 {
-		errs = append(errs, fmt.Errorf("found %s", describe(check.c)))
+		errs = append(errs, fmt.Errorf("found:%s", describe(check.c)))
 	}
 	return errors.Join(errs...)
 }
