@@ -237,16 +237,17 @@ func TestFullDisk(t *testing.T) {
 				if d.shared && of == "files" {
 					t.Skip("the disk has room for more files than can be made here")
 				}
+				template := t.TempDir()
+				for _, args := range tt.setup {
+					if _, stderr, code := mtlsctl(t, template, args...); code != 0 {
+						t.Fatalf("mtlsctl %v: %s", args, stderr)
+					}
+				}
 				fails := 0
 				for level := 0; ; level++ {
 					work := filepath.Join(d.dir, "work")
-					if err := os.Mkdir(work, 0o700); err != nil {
-						t.Fatal(err)
-					}
-					for _, args := range tt.setup {
-						if _, stderr, code := mtlsctl(t, work, args...); code != 0 {
-							t.Fatalf("mtlsctl %v: %s", args, stderr)
-						}
+					if out, err := exec.Command("cp", "-a", template, work).CombinedOutput(); err != nil {
+						t.Fatalf("%v: %s", err, out)
 					}
 					if of == "blocks" {
 						d.leave(t, level, -1)

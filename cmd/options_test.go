@@ -29,7 +29,7 @@ func parseOptions(c *cobra.Command, args ...string) error {
 	c.SetFlagErrorFunc(flagError)
 	c.SetOut(io.Discard)
 	c.SetErr(io.Discard)
-	c.SetArgs(args)
+	c.SetArgs(append([]string{}, args...)) // nil would be those of the test binary
 	return c.ExecuteContext(context.Background())
 }
 

@@ -49,7 +49,7 @@ type app struct {
 func Main(ctx context.Context, args []string, env Env) int {
 	a := &app{Env: env, interrupted: ctx.Done()}
 	root := newRootCmd(a, args)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of this process
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
