@@ -167,6 +167,9 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 	}
 	if o.ifMissing {
 		kept, err := a.keepExisting(ctx, d, order)
+		if kept && err == nil {
+			err = a.keepOut(d, o, order)
+		}
 		if kept || err != nil {
 			return err
 		}
@@ -189,7 +192,11 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 	if err != nil {
 		var exists *ledger.ExistsError
 		if o.ifMissing && errors.As(err, &exists) { // another process was faster
-			if kept, keepErr := a.keepExisting(ctx, d, order); kept || keepErr != nil {
+			kept, keepErr := a.keepExisting(ctx, d, order)
+			if kept && keepErr == nil {
+				keepErr = a.keepOut(d, o, order)
+			}
+			if kept || keepErr != nil {
 				return keepErr
 			}
 		}
@@ -353,6 +360,26 @@ func (a *app) keepExisting(ctx context.Context, d *pkidir.Dir, o pkidir.Order) (
 		a.warn("%q was issued by profile %s for %s, and not for what is asked for now; --force replaces it", e.Name, e.Profile, orNone(have))
 	}
 	return true, nil
+}
+
+// keepOut writes a certificate that exists to --out, unless there is something
+// already.
+func (a *app) keepOut(d *pkidir.Dir, o *issueOptions, order pkidir.Order) error {
+	if o.out == "" {
+		return nil
+	}
+	err := refuseExisting(o.out, pkidir.ChainFile, pkidir.KeyFile, pkidir.RootsFile)
+	if errors.Is(err, errOutExists) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := d.Bundle(order.Name.String(), a.passphrase(&o.passphrase))
+	if err != nil {
+		return err
+	}
+	return writeBundle(o.out, b, false)
 }
 
 // showDraft is --dry-run.
