@@ -431,7 +431,7 @@ func (a *app) showIssued(o *issueOptions, i *pkidir.Issued, left []string) error
 	if !a.quiet {
 		style := a.style(a.Stdout)
 		t := term.Table{Indent: "  "}
-		t.Row(term.Cell{Text: i.Entry.Name, Style: style.Bold}, i.Entry.Profile, "by "+i.Entry.Issuer, "until "+day(i.Entry.NotAfter), orNone(i.Entry.SANs))
+		t.Row(term.Cell{Text: i.Entry.Name, Style: style.Bold}, i.Entry.Profile, "by "+i.Entry.Issuer, "until "+day(i.Entry.NotAfter), namesText(&i.Entry))
 		if err := t.Write(a.Stdout); err != nil {
 			return err
 		}
