@@ -12,7 +12,8 @@ import (
 // An Authority is a CA: its certificate and chain, and, unless it is offline,
 // the key to sign with. It does not change and is safe for concurrent use.
 type Authority struct {
-	chain  []*x509.Certificate // its own certificate, then its parents, the root last
+	chain  []*x509.Certificate // its own certificate, then its parents, the top last
+	sent   int                 // how many of them peers are sent: all but a root
 	signer crypto.Signer
 	urls   URLs
 	now    func() time.Time
@@ -21,7 +22,8 @@ type Authority struct {
 // AuthorityConfig is what an [Authority] is made of.
 type AuthorityConfig struct {
 	// Chain begins with the authority's own certificate, each followed by its
-	// issuer, and ends with the root.
+	// issuer, and ends with the root. If the root is not there, the chain ends
+	// with the highest certificate that is, and that one is trusted.
 	Chain []*x509.Certificate
 	// Signer holds the authority's key; nil for one that only verifies.
 	Signer crypto.Signer
@@ -40,9 +42,9 @@ var (
 
 // NewAuthority checks c and makes an authority of it. The certificate must be a
 // CA's that may sign certificates ([ErrNotCA]), each certificate of the chain
-// must be issued by the next and stand within its path length ([ErrPathLength]),
-// the signer must hold the certificate's key ([ErrKeyMismatch]), and the URLs
-// must be such ([*URLError]).
+// must be issued by the next, the signer must hold the certificate's key
+// ([ErrKeyMismatch]), and the URLs must be such ([*URLError]). That the chain
+// keeps within its path lengths is asked when something is prepared.
 func NewAuthority(c AuthorityConfig) (*Authority, error) {
 	if len(c.Chain) == 0 {
 		return nil, errors.New("an authority without a certificate")
@@ -64,11 +66,6 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 			return nil, fmt.Errorf("%q names %q as its issuer, not %q, which follows it in the chain", displayName(child), child.Issuer, parent.Subject)
 		}
 	}
-	for above, ca := range c.Chain {
-		if n := pathLenOf(ca); n != NoPathLen && n < above {
-			return nil, fmt.Errorf("%q stands too far below %q: %w", displayName(cert), displayName(ca), ErrPathLength)
-		}
-	}
 	if err := c.URLs.Check(); err != nil {
 		return nil, fmt.Errorf("%q: %w", displayName(cert), err)
 	}
@@ -76,6 +73,9 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 		return nil, fmt.Errorf("%q: %w", displayName(cert), ErrKeyMismatch)
 	}
 	a := &Authority{chain: append([]*x509.Certificate(nil), c.Chain...), signer: c.Signer, urls: c.URLs.clone(), now: c.Now}
+	if a.sent = len(a.chain); a.Root().CheckSignatureFrom(a.Root()) == nil {
+		a.sent--
+	}
 	if a.now == nil {
 		a.now = time.Now //nolint:forbidigo // for those who bring no clock
 	}
@@ -86,20 +86,19 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 func (a *Authority) Certificate() *x509.Certificate { return a.chain[0] }
 
 // Chain returns the authority's certificate and its parents, without the root;
-// for a root, the root itself.
+// for a root, the root itself. A highest certificate that did not sign itself is
+// no root, and is there.
 func (a *Authority) Chain() []*x509.Certificate {
-	if n := len(a.chain) - 1; n > 0 {
-		return append([]*x509.Certificate(nil), a.chain[:n]...)
-	}
-	return []*x509.Certificate{a.chain[0]}
+	return append([]*x509.Certificate(nil), a.chain[:max(a.sent, 1)]...)
 }
 
-// FullChain returns the authority's certificate, its parents and the root.
+// FullChain returns the authority's certificate and its parents up to the top.
 func (a *Authority) FullChain() []*x509.Certificate {
 	return append([]*x509.Certificate(nil), a.chain...)
 }
 
-// Root returns the certificate at the top of the authority's chain.
+// Root returns the certificate at the top of the authority's chain, which is
+// what others trust: a root, or the highest that there is.
 func (a *Authority) Root() *x509.Certificate { return a.chain[len(a.chain)-1] }
 
 // CanSign reports whether the authority's key is here.
@@ -122,10 +121,22 @@ func (a *Authority) PathLen() int {
 	left := NoPathLen
 	for above, c := range a.chain {
 		if n := pathLenOf(c); n != NoPathLen && (left == NoPathLen || n-above < left) {
-			left = n - above
+			left = max(n-above, 0)
 		}
 	}
 	return left
+}
+
+// checkPathLength returns an error of cause [ErrPathLength] if the authority
+// itself stands further below another than that one's path length allows.
+// Manifests make such authorities; nothing they sign is ever verified.
+func (a *Authority) checkPathLength() error {
+	for above, ca := range a.chain {
+		if n := pathLenOf(ca); n != NoPathLen && n < above {
+			return fmt.Errorf("%q stands too far below %q: %w", displayName(a.Certificate()), displayName(ca), ErrPathLength)
+		}
+	}
+	return nil
 }
 
 func pathLenOf(c *x509.Certificate) int {

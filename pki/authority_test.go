@@ -22,8 +22,6 @@ func TestNewAuthorityRefuses(t *testing.T) {
 	stranger := pkitest.NewRoot(t, pki.CARequest{Key: profiles.ECP384}).Certificate()
 	crlOnly := foreign(t, nil, rootKey, rootKey.Public(), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })
 	v1 := foreign(t, nil, rootKey, rootKey.Public(), func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = false, false })
-	above := pkitest.NewRoot(t, pki.CARequest{PathLen: 0})
-	deep := foreign(t, above, rootKey, pkitest.Key(t, profiles.ECP256, pkitest.IssuingKey).Public(), func(*x509.Certificate) {})
 	renamed := foreign(t, nil, rootKey, rootKey.Public(), func(*x509.Certificate) {})
 	for name, tt := range map[string]struct {
 		config pki.AuthorityConfig
@@ -37,8 +35,6 @@ func TestNewAuthorityRefuses(t *testing.T) {
 		"another's key":     {pki.AuthorityConfig{Chain: ca.FullChain(), Signer: rootKey}, `"Test issuing CA": the key belongs to another certificate`, pki.ErrKeyMismatch},
 		"another's root":    {pki.AuthorityConfig{Chain: []*x509.Certificate{ca.Certificate(), stranger}}, `"Test issuing CA" is not signed by "Test root CA", which follows it in the chain: `, nil},
 		"chain turned over": {pki.AuthorityConfig{Chain: []*x509.Certificate{root.Certificate(), ca.Certificate()}}, `"Test root CA" is not signed by "Test issuing CA", which follows it in the chain: `, nil},
-		"below path length 0": {pki.AuthorityConfig{Chain: []*x509.Certificate{deep, above.Certificate()}},
-			`"Foreign CA" stands too far below "Test root CA": the issuer's path length does not allow it`, pki.ErrPathLength},
 		// The same key under another name: the signature holds, and no verifier finds the way.
 		"root renamed": {pki.AuthorityConfig{Chain: []*x509.Certificate{ca.Certificate(), renamed}},
 			`"Test issuing CA" names "CN=Test root CA" as its issuer, not "CN=Foreign CA", which follows it in the chain`, nil},

@@ -1,11 +1,15 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -84,15 +88,69 @@ type Revocation struct {
 // CRLs (RFC 5280 section 4.2.1.3).
 var ErrNotCRLSigner = errors.New("its key usage lacks crl sign")
 
+// SignsCRLs reports whether the authority's certificate lets it sign CRLs.
+func (a *Authority) SignsCRLs() bool {
+	usage := a.Certificate().KeyUsage
+	return usage == 0 || usage&x509.KeyUsageCRLSign != 0
+}
+
+// ErrPoint says that a CRL cannot have the issuing distribution point that was
+// asked for.
+var ErrPoint = errors.New("no issuing distribution point for its CRLs")
+
+// checkPoints refuses an issuing distribution point by which a CRL would be about
+// nothing that the authority signs: RFC 5280 section 6.3.3 (b) (2) takes it for a
+// certificate only if one of its names is a distribution point of that
+// certificate.
+func (a *Authority) checkPoints(points []string) error {
+	if len(points) == 0 {
+		return nil
+	}
+	cert := a.Certificate()
+	var problem error
+	switch {
+	case bytes.Equal(cert.RawSubject, cert.RawIssuer):
+		problem = errors.New("its own certificate names none, and whoever checks a whole chain by CRLs refuses it then")
+	case !slices.ContainsFunc(a.urls.CRL, func(u string) bool { return slices.Contains(points, u) }):
+		problem = errors.New("none of its names is a CRL URL of the authority")
+	default:
+		problem = URLs{CRL: points}.Check()
+	}
+	if problem != nil {
+		return fmt.Errorf("%q: %w: %w", displayName(cert), ErrPoint, problem)
+	}
+	return nil
+}
+
+// pointExtension returns the issuing distribution point extension (RFC 5280
+// section 5.2.5) with URLs as its full name: the CRL is about all certificates,
+// and all reasons.
+func pointExtension(points []string) (pkix.Extension, error) {
+	const uri = 6 // uniformResourceIdentifier, section 4.2.1.6
+	type pointName struct {
+		FullName []asn1.RawValue `asn1:"tag:0"`
+	}
+	var point struct {
+		Name pointName `asn1:"tag:0"`
+	}
+	for _, u := range points {
+		point.Name.FullName = append(point.Name.FullName, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: uri, Bytes: []byte(u)})
+	}
+	value, err := asn1.Marshal(point)
+	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: value}, err
+}
+
 // SignCRL signs a complete CRL (RFC 5280 section 5) with the given number, which
 // must be greater than that of every CRL before, and which ends on nextUpdate.
-// The result is DER, and has been parsed and verified again.
-func (a *Authority) SignCRL(number *big.Int, nextUpdate time.Time, revoked []Revocation) ([]byte, error) {
+// points are the URLs of its issuing distribution point; without any it has none,
+// and fits every certificate of the authority. Points that cannot be are
+// [ErrPoint]. The result is DER, and has been parsed and verified again.
+func (a *Authority) SignCRL(number *big.Int, nextUpdate time.Time, revoked []Revocation, points ...string) ([]byte, error) {
 	if a.signer == nil {
 		return nil, fmt.Errorf("%q: %w", displayName(a.Certificate()), ErrNoKey)
 	}
 	issuer := *a.Certificate()
-	if issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0 {
+	if !a.SignsCRLs() {
 		return nil, fmt.Errorf("%q cannot sign CRLs: %w", displayName(&issuer), ErrNotCRLSigner)
 	}
 	thisUpdate := a.now().UTC().Truncate(time.Second)
@@ -101,6 +159,9 @@ func (a *Authority) SignCRL(number *big.Int, nextUpdate time.Time, revoked []Rev
 	}
 	if number == nil || number.Sign() < 0 || number.BitLen() > 159 {
 		return nil, fmt.Errorf("CRL number %v: it must not be negative, and fit in 20 bytes", number)
+	}
+	if err := a.checkPoints(points); err != nil {
+		return nil, err
 	}
 	// Authorities made elsewhere may lack what an authority key identifier needs.
 	if issuer.KeyUsage == 0 {
@@ -113,6 +174,13 @@ func (a *Authority) SignCRL(number *big.Int, nextUpdate time.Time, revoked []Rev
 		}
 	}
 	list := &x509.RevocationList{Number: number, ThisUpdate: thisUpdate, NextUpdate: nextUpdate.UTC().Truncate(time.Second)}
+	if len(points) > 0 {
+		point, err := pointExtension(points)
+		if err != nil {
+			return nil, err
+		}
+		list.ExtraExtensions = []pkix.Extension{point}
+	}
 	seen := make(map[string]bool, len(revoked))
 	for _, r := range revoked {
 		if r.Serial == nil || seen[string(r.Serial.Bytes())] {

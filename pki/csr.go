@@ -17,7 +17,7 @@ var ErrCSR = errors.New("signing request refused")
 
 // ParseCSR reads a PKCS#10 request (RFC 2986) from PEM or DER, and checks its
 // signature, which proves that the asker holds the key, and that the key is one
-// of [profiles.KeyTypes]. The error's cause is [ErrCSR], for a key also
+// that [KeyTypeOf] knows. The error's cause is [ErrCSR], for a key also
 // [ErrKey].
 func ParseCSR(data []byte) (*x509.CertificateRequest, error) {
 	der := data
@@ -53,9 +53,17 @@ var (
 
 // RequestFromCSR makes a request of a signing request: its public key, and of
 // the rest what the profile takes over. What is left behind is returned as
-// well, in words. A request that asks to become an authority, or whose names
-// cannot be certified, is an error of cause [ErrCSR].
+// well, in words. A request that asks to become an authority, whose names
+// cannot be certified, or whose key is none of [profiles.KeyTypes], is an error
+// of cause [ErrCSR], for a key also [ErrKey].
 func RequestFromCSR(p *profiles.Profile, csr *x509.CertificateRequest) (r Request, left []string, err error) {
+	kt, err := KeyTypeOf(csr.PublicKey)
+	if err == nil {
+		err = checkListed(kt)
+	}
+	if err != nil {
+		return Request{}, nil, fmt.Errorf("%w: %w", ErrCSR, err)
+	}
 	r.PublicKey = csr.PublicKey
 	r.Subject, left = subjectFromCSR(p, csr.Subject)
 	for _, e := range csr.Extensions {

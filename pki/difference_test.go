@@ -2,6 +2,8 @@ package pki
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"net"
 	"net/url"
@@ -31,6 +33,7 @@ func TestDifference(t *testing.T) {
 	if got := difference(leaf, leaf, leaf.RawIssuer, leaf.PublicKey); got != "" {
 		t.Fatalf("a certificate differs from itself in its %s", got)
 	}
+	last := leaf.Extensions[len(leaf.Extensions)-1]
 	otherURI := &url.URL{Scheme: "https", Host: "b.example"}
 	_, network, err := net.ParseCIDR("10.0.0.0/8")
 	if err != nil {
@@ -51,6 +54,7 @@ func TestDifference(t *testing.T) {
 		"extended key usage": {
 			func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[:1] },
 			func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{c.ExtKeyUsage[1], c.ExtKeyUsage[0]} },
+			func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} },
 		},
 		"key identifiers": {
 			func(c *x509.Certificate) { c.SubjectKeyId = nil },
@@ -67,12 +71,24 @@ func TestDifference(t *testing.T) {
 			func(c *x509.Certificate) { c.ExcludedIPRanges = []*net.IPNet{network} },
 			func(c *x509.Certificate) { c.ExcludedEmailAddresses = []string{"a"} },
 			func(c *x509.Certificate) { c.PermittedURIDomains = []string{"a"} },
+			func(c *x509.Certificate) { c.PermittedDNSDomainsCritical = true },
 		},
 		"URLs": {
 			func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://a"} },
 			func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://a"} },
 			func(c *x509.Certificate) { c.OCSPServer = []string{"http://a"} },
 		},
+		"extensions": {
+			func(c *x509.Certificate) {
+				c.ExtraExtensions = []pkix.Extension{{Id: last.Id, Value: last.Value, Critical: !last.Critical}}
+			},
+			func(c *x509.Certificate) {
+				c.ExtraExtensions = []pkix.Extension{{Id: last.Id, Critical: last.Critical}}
+			},
+			func(c *x509.Certificate) { c.ExtraExtensions = leaf.Extensions[:1] },
+			func(c *x509.Certificate) { c.ExtraExtensions = append(leaf.Extensions[:1:1], leaf.Extensions...) },
+		},
+		"signature algorithm": {func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA384WithRSA }},
 	} {
 		for i, change := range changes {
 			template := *leaf

@@ -7,7 +7,8 @@
 // profile and against the authority, and makes a [Draft]; [Authority.Sign]
 // takes nothing but a draft. What can be refused is refused in the first step,
 // before any key is used. [Authority.Issue] is both steps with a new key
-// between them.
+// between them. [Authority.PrepareExact] takes in place of a profile's word what
+// cert-manager's resources say, field by field.
 //
 // The package never prints, prompts, reads files or opens connections. It
 // records nothing: a caller that must be able to list and revoke what it signed

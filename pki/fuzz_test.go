@@ -140,7 +140,7 @@ func FuzzSubject(f *testing.F) {
 }
 
 func FuzzParseName(f *testing.F) {
-	seed(f, []string{"a", "*.a", "..", "a/b", "-a", "nul.txt", "COM1", "a@b.c", "ü", "\x00", "a.", "wildcard.a"})
+	seed(f, []string{"a", "*.a", "..", "a/b", "-a", "nul.txt", "COM1", "a@b.c", "ü", "\x00", "a.", "wildcard.a", "a/b/c", "a/*.b", "a/"})
 	f.Fuzz(func(t *testing.T, in string) {
 		n, err := pki.ParseName(in)
 		if err != nil {
@@ -156,6 +156,7 @@ func FuzzParseName(f *testing.F) {
 			switch {
 			case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_':
 			case i > 0 && bytes.IndexByte([]byte(".@+-"), c) >= 0:
+			case c == '/' && i > 0 && n.Namespace() == n.String()[:i]:
 			default:
 				t.Fatalf("%q is %q", in, n)
 			}

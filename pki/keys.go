@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.step.sm/crypto/keyutil"
@@ -25,7 +26,8 @@ var ErrKey = errors.New("key not accepted")
 // missing or wrong.
 var ErrPassphrase = errors.New("wrong passphrase")
 
-// GenerateKey makes a new private key of type t; the zero type means ec-p256.
+// GenerateKey makes a new private key of type t, which may be RSA of any size
+// that [profiles.RSA] knows; the zero type means ec-p256.
 func GenerateKey(t profiles.KeyType) (crypto.Signer, error) {
 	switch t {
 	case profiles.ECP256, "":
@@ -34,22 +36,19 @@ func GenerateKey(t profiles.KeyType) (crypto.Signer, error) {
 		return keyutil.GenerateSigner("EC", "P-384", 0)
 	case profiles.ECP521:
 		return keyutil.GenerateSigner("EC", "P-521", 0)
-	case profiles.RSA2048:
-		return keyutil.GenerateSigner("RSA", "", 2048)
-	case profiles.RSA3072:
-		return keyutil.GenerateSigner("RSA", "", 3072)
-	case profiles.RSA4096:
-		return keyutil.GenerateSigner("RSA", "", 4096)
 	case profiles.Ed25519:
 		return keyutil.GenerateSigner("OKP", "Ed25519", 0)
+	}
+	if bits := t.RSABits(); bits > 0 {
+		return keyutil.GenerateSigner("RSA", "", bits)
 	}
 	_, err := profiles.ParseKeyType(string(t))
 	return nil, err
 }
 
-// KeyTypeOf returns the type of a public key, or an error of cause [ErrKey] for
-// a key that is none of [profiles.KeyTypes]: too weak (RSA under 2048 bits,
-// P-224), or not made for TLS.
+// KeyTypeOf returns the type of a public key: one of [profiles.KeyTypes] or of
+// [profiles.RSA]. The error's cause is [ErrKey]: the key is too weak (RSA under
+// 2048 bits, P-224), larger than anybody's, or not made for TLS.
 func KeyTypeOf(pub crypto.PublicKey) (profiles.KeyType, error) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
@@ -64,21 +63,28 @@ func KeyTypeOf(pub crypto.PublicKey) (profiles.KeyType, error) {
 		return "", fmt.Errorf("%w: EC on %s is weaker than P-256", ErrKey, k.Curve.Params().Name)
 	case *rsa.PublicKey:
 		bits := k.N.BitLen()
-		if bits < 2048 {
+		if bits < profiles.MinRSABits {
 			return "", fmt.Errorf("%w: RSA of %d bits is too weak, 2048 is the least", ErrKey, bits)
 		}
 		if k.E < 65537 {
 			return "", fmt.Errorf("%w: RSA with the exponent %d is too weak, 65537 is the least", ErrKey, k.E)
 		}
-		t, err := profiles.ParseKeyType(fmt.Sprintf("rsa-%d", bits))
-		if err != nil {
-			return "", fmt.Errorf("%w: RSA of %d bits; 2048, 3072 and 4096 are", ErrKey, bits)
+		if bits > profiles.MaxRSABits {
+			return "", fmt.Errorf("%w: RSA of %d bits is too large, %d is the most", ErrKey, bits, profiles.MaxRSABits)
 		}
-		return t, nil
+		return profiles.RSA(bits), nil
 	case ed25519.PublicKey:
 		return profiles.Ed25519, nil
 	}
 	return "", fmt.Errorf("%w: it is neither EC, RSA nor Ed25519", ErrKey)
+}
+
+// checkListed refuses the sizes of RSA keys that only manifests can ask for.
+func checkListed(t profiles.KeyType) error {
+	if slices.Contains(profiles.KeyTypes(), t) {
+		return nil
+	}
+	return fmt.Errorf("%w: RSA of %d bits; 2048, 3072 and 4096 are", ErrKey, t.RSABits())
 }
 
 // KeyEncoding names the form in which a private key is written as PEM.

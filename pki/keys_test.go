@@ -59,6 +59,13 @@ func TestGenerateKey(t *testing.T) {
 	if pki.SamePublicKey(first.Public(), second.Public()) {
 		t.Error("two new keys are one")
 	}
+	odd, err := pki.GenerateKey("rsa-2050")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := pki.KeyTypeOf(odd.Public()); k != "rsa-2050" || err != nil {
+		t.Errorf("rsa-2050 made %q, %v", string(k), err)
+	}
 	if key, err := pki.GenerateKey("rsa-1024"); key != nil || err == nil {
 		t.Errorf("rsa-1024: %v, %v", key, err)
 	}
@@ -84,14 +91,18 @@ func TestKeyTypeOf(t *testing.T) {
 		{&rsa.PublicKey{N: modulus(1024), E: 65537}, "key not accepted: RSA of 1024 bits is too weak, 2048 is the least"},
 		{&rsa.PublicKey{N: modulus(2047), E: 65537}, "key not accepted: RSA of 2047 bits is too weak, 2048 is the least"},
 		{&rsa.PublicKey{N: modulus(2048), E: 3}, "key not accepted: RSA with the exponent 3 is too weak, 65537 is the least"},
-		{&rsa.PublicKey{N: modulus(2560), E: 65537}, "key not accepted: RSA of 2560 bits; 2048, 3072 and 4096 are"},
-		{&rsa.PublicKey{N: modulus(8192), E: 65537}, "key not accepted: RSA of 8192 bits; 2048, 3072 and 4096 are"},
+		{&rsa.PublicKey{N: modulus(8193), E: 65537}, "key not accepted: RSA of 8193 bits is too large, 8192 is the most"},
 		{nil, "key not accepted: it is neither EC, RSA nor Ed25519"},
 		{"key", "key not accepted: it is neither EC, RSA nor Ed25519"},
 	} {
 		got, err := pki.KeyTypeOf(tt.key)
 		if got != "" || err == nil || err.Error() != tt.want || !errors.Is(err, pki.ErrKey) {
 			t.Errorf("%T: %q\ngot  %v\nwant %s", tt.key, string(got), err, tt.want)
+		}
+	}
+	for bits, want := range map[uint]profiles.KeyType{2048: profiles.RSA2048, 2049: "rsa-2049", 2500: "rsa-2500", 3072: profiles.RSA3072, 4096: profiles.RSA4096, 8192: "rsa-8192"} {
+		if got, err := pki.KeyTypeOf(&rsa.PublicKey{N: modulus(bits), E: 65537}); got != want || err != nil {
+			t.Errorf("RSA of %d bits is %q, %v", bits, string(got), err)
 		}
 	}
 }

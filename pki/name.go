@@ -5,14 +5,18 @@ import (
 	"strings"
 )
 
-// A Name is what a certificate or an authority is called, and the name of the
-// folder it is kept in. It has a small alphabet, so that it is the same on
-// every file system and can never lead out of its folder; only [ParseName]
-// makes one.
+// A Name is what a certificate or an authority is called. It has a small
+// alphabet, so that what is made of it is the same on every file system and can
+// never lead out of its folder; only [ParseName] makes one.
 type Name struct{ s string }
 
-// maxName keeps a name with a suffix below the 255 bytes of a file name.
-const maxName = 200
+// How long names are. One without a namespace is, with a suffix, a file name of
+// at most 255 bytes; Kubernetes sets the other two.
+const (
+	maxName           = 200
+	maxNamespace      = 63
+	maxNamespacedName = 253
+)
 
 // A NameError says why a string is no [Name].
 type NameError struct {
@@ -25,45 +29,65 @@ func (e *NameError) Error() string { return fmt.Sprintf("name %q: %s", e.Value, 
 // ParseName checks s and makes a Name of it: letters, digits and "._@+-",
 // beginning with a letter, a digit or an underscore, at most 200 bytes. The
 // wildcard of a DNS name is spelled out: "*.example.com" is
-// "wildcard.example.com". Every error is a [*NameError].
+// "wildcard.example.com". With a namespace before it, as in "prod/web", each
+// part is such a name, the first of at most 63 bytes, the second of at most 253.
+// Every error is a [*NameError].
 func ParseName(s string) (Name, error) {
 	fail := func(problem string) (Name, error) { return Name{}, &NameError{s, problem} }
-	n := s
-	if rest, ok := strings.CutPrefix(s, "*."); ok {
+	before, n, longest := "", s, maxName
+	if namespace, rest, ok := strings.Cut(s, "/"); ok && namespace != "" {
+		switch problem := nameProblem(namespace, maxNamespace); {
+		case len(namespace) > maxNamespace:
+			return fail(fmt.Sprintf("its namespace is longer than %d bytes", maxNamespace))
+		case problem != "":
+			return fail(problem)
+		}
+		before, n, longest = namespace+"/", rest, maxNamespacedName
+	}
+	if rest, ok := strings.CutPrefix(n, "*."); ok {
 		n = "wildcard." + rest
 	}
+	if problem := nameProblem(n, longest); problem != "" {
+		return fail(problem)
+	}
+	// What becomes of the slash in a file name is no dot.
+	if reservedName(before + n) {
+		return fail("Windows keeps that name for a device")
+	}
+	return Name{before + n}, nil
+}
+
+// nameProblem returns what is wrong with a name, or with a part of one, or "".
+func nameProblem(n string, longest int) string {
 	switch {
 	case n == "":
-		return fail("it is empty")
-	case len(n) > maxName:
-		return fail(fmt.Sprintf("it is longer than %d bytes", maxName))
+		return "it is empty"
+	case len(n) > longest:
+		return fmt.Sprintf("it is longer than %d bytes", longest)
 	case strings.Contains(n, ".."):
-		return fail(`it contains ".."`)
+		return `it contains ".."`
 	case strings.HasPrefix(n, "-"):
-		return fail("it begins with a dash")
+		return "it begins with a dash"
 	case strings.HasPrefix(n, "."):
-		return fail("it begins with a dot")
+		return "it begins with a dot"
 	case strings.HasSuffix(n, "."):
-		return fail("it ends with a dot")
+		return "it ends with a dot"
 	}
 	for i, r := range n {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
 		case i > 0 && strings.ContainsRune(".@+-", r):
 		case r == '/' || r == '\\':
-			return fail(fmt.Sprintf("it contains %q, and a name is no path", r))
+			return fmt.Sprintf("it contains %q, and a name is no path", r)
 		case r > 127:
-			return fail(fmt.Sprintf("it contains %q, and only ASCII is the same everywhere", r))
+			return fmt.Sprintf("it contains %q, and only ASCII is the same everywhere", r)
 		case i == 0:
-			return fail(fmt.Sprintf("it begins with %q, not with a letter or a digit", r))
+			return fmt.Sprintf("it begins with %q, not with a letter or a digit", r)
 		default:
-			return fail(fmt.Sprintf("it contains %q; letters, digits and . _ @ + - are allowed", r))
+			return fmt.Sprintf("it contains %q; letters, digits and . _ @ + - are allowed", r)
 		}
 	}
-	if reservedName(n) {
-		return fail("Windows keeps that name for a device")
-	}
-	return Name{n}, nil
+	return ""
 }
 
 // reservedName reports whether n is a device on Windows, whatever follows the
@@ -77,8 +101,17 @@ func reservedName(n string) bool {
 	return len(stem) == 4 && (stem[:3] == "com" || stem[:3] == "lpt") && stem[3] >= '1' && stem[3] <= '9'
 }
 
-// String returns the name.
+// String returns the name, with its namespace and a slash before it if it has
+// one.
 func (n Name) String() string { return n.s }
+
+// Namespace returns the namespace, or "".
+func (n Name) Namespace() string {
+	if namespace, _, ok := strings.Cut(n.s, "/"); ok {
+		return namespace
+	}
+	return ""
+}
 
 // IsZero reports whether n is no name.
 func (n Name) IsZero() bool { return n.s == "" }

@@ -17,10 +17,12 @@ import (
 )
 
 // A Draft is a certificate that has passed its profile and its issuer's limits
-// and may be signed once. Only [Authority.Prepare], [Authority.PrepareCA] and
-// [PrepareRoot] make one.
+// and may be signed once. Only [Authority.Prepare], [Authority.PrepareCA],
+// [PrepareRoot], and for exact requests [Authority.PrepareExact] and
+// [PrepareSelfSigned], make one.
 type Draft struct {
 	template *x509.Certificate
+	exact    bool // key identifiers and signature algorithm are cert-manager's
 	signed   atomic.Bool
 	key      profiles.KeyType
 	pub      crypto.PublicKey // nil: any key of type key
@@ -62,8 +64,12 @@ var (
 // draft of it. It uses no private key.
 //
 // Errors: [*SubjectError], [*PolicyError], [*LifetimeError], [*ConstraintError],
-// and those of causes [ErrNoName], [ErrSPIFFE], [ErrPurpose] and [ErrKey].
+// and those of causes [ErrNoName], [ErrSPIFFE], [ErrPurpose], [ErrPathLength]
+// and [ErrKey].
 func (a *Authority) Prepare(p *profiles.Profile, r Request) (*Draft, error) {
+	if err := a.checkPathLength(); err != nil {
+		return nil, err
+	}
 	d := &Draft{issuer: a, pub: r.PublicKey}
 	r.SANs = once(r.SANs)
 	policy := func(format string, args ...any) (*Draft, error) {
@@ -134,9 +140,11 @@ func (a *Authority) Prepare(p *profiles.Profile, r Request) (*Draft, error) {
 }
 
 // PrepareCA measures r against the authority and makes the draft of an
-// authority below it. Beside those of [Authority.Prepare] it returns errors of
-// cause [ErrPathLength].
+// authority below it. Its errors are those of [Authority.Prepare].
 func (a *Authority) PrepareCA(r CARequest) (*Draft, error) {
+	if err := a.checkPathLength(); err != nil {
+		return nil, err
+	}
 	d := &Draft{issuer: a}
 	limit := a.PathLen()
 	switch {
@@ -238,6 +246,9 @@ func requestedKey(r Request, def profiles.KeyType) (profiles.KeyType, error) {
 	switch {
 	case r.PublicKey != nil:
 		t, err := KeyTypeOf(r.PublicKey)
+		if err == nil {
+			err = checkListed(t)
+		}
 		if err == nil && r.Key != "" && r.Key != t {
 			err = fmt.Errorf("%w: it is %s, and %s was asked for", ErrKey, t, r.Key)
 		}

@@ -1,8 +1,10 @@
 package pki_test
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,6 +47,7 @@ func TestPrepareRefuses(t *testing.T) {
 			`profile "test": EC P-384 keys are not allowed`, nil},
 		"two keys": {profiles.Client(), pki.Request{Subject: x, Key: profiles.RSA2048, PublicKey: pkitest.Key(t, profiles.ECP256, pkitest.LeafKey).Public()},
 			"key not accepted: it is EC P-256, and RSA 2048 was asked for", pki.ErrKey},
+		"RSA of an odd size":    {profiles.Client(), pki.Request{Subject: x, PublicKey: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int), 2499, 1), E: 65537}}, "key not accepted: RSA of 2500 bits; 2048, 3072 and 4096 are", pki.ErrKey},
 		"no key we know":        {profiles.Client(), pki.Request{Subject: x, PublicKey: "key"}, "key not accepted: it is neither EC, RSA nor Ed25519", pki.ErrKey},
 		"profile's bad subject": {badSubject, pki.Request{Subject: x}, `profile "test": its own subject C "Germany": a country is two capital letters, as in DE`, nil},
 	} {
@@ -207,6 +210,26 @@ func TestPathLengthFromAbove(t *testing.T) {
 	}
 }
 
+// What stands below a path length of zero is an authority all the same, since
+// manifests make such; but it issues nothing for profiles.
+func TestPathLengthBroken(t *testing.T) {
+	t.Parallel()
+	above := pkitest.NewRoot(t, pki.CARequest{PathLen: 0})
+	issuing := pkitest.Key(t, profiles.ECP256, pkitest.IssuingKey)
+	deep := foreign(t, above, pkitest.Key(t, profiles.ECP256, pkitest.RootKey), issuing.Public(), func(*x509.Certificate) {})
+	a := pkitest.Authority(t, pki.AuthorityConfig{Chain: []*x509.Certificate{deep, above.Certificate()}, Signer: issuing})
+	if got := a.PathLen(); got != 0 {
+		t.Errorf("PathLen() = %d, want 0", got)
+	}
+	const want = `"Foreign CA" stands too far below "Test root CA": the issuer's path length does not allow it`
+	if _, err := a.Prepare(profiles.Client(), request); !errors.Is(err, pki.ErrPathLength) || err.Error() != want {
+		t.Errorf("Prepare: %v", err)
+	}
+	if _, err := a.PrepareCA(pki.CARequest{Subject: pki.Subject{CommonName: "x"}}); !errors.Is(err, pki.ErrPathLength) || err.Error() != want {
+		t.Errorf("PrepareCA: %v", err)
+	}
+}
+
 func TestPrepareCARefuses(t *testing.T) {
 	t.Parallel()
 	x := pki.Subject{CommonName: "x"}
@@ -217,6 +240,7 @@ func TestPrepareCARefuses(t *testing.T) {
 		"no subject":     {pki.CARequest{}, `subject CN "": an authority needs a subject`},
 		"bad subject":    {pki.CARequest{Subject: pki.Subject{CommonName: "x "}}, `subject CN "x ": it begins or ends with a space`},
 		"key type":       {pki.CARequest{Subject: x, Key: "dsa"}, `unknown key type "dsa": there are ec-p256, ec-p384, ec-p521, rsa-2048, rsa-3072, rsa-4096, ed25519`},
+		"odd key size":   {pki.CARequest{Subject: x, Key: "rsa-2500"}, `unknown key type "rsa-2500": there are ec-p256, ec-p384, ec-p521, rsa-2048, rsa-3072, rsa-4096, ed25519`},
 		"path length":    {pki.CARequest{Subject: x, PathLen: -2}, `a path length of -2`},
 		"lifetime":       {pki.CARequest{Subject: x, Lifetime: pki.Lifetime{Validity: -1}}, `lifetime: -1ns is negative`},
 		"organisation 1": {pki.CARequest{Subject: pki.Subject{Organizations: []string{""}}}, `subject O "": it is empty`},

@@ -3,7 +3,10 @@ package pki
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -38,10 +41,12 @@ func (a *Authority) errNoKey() error {
 	return fmt.Errorf("%q: %w", displayName(a.Certificate()), ErrNoKey)
 }
 
-// SignRoot signs the draft of a root with its own key.
+// SignRoot signs a self-signed draft with the key that it certifies: a root's,
+// or one that [PrepareSelfSigned] made, authority or not. It is signed once,
+// and read again and compared as [Authority.Sign] does.
 func SignRoot(d *Draft, key crypto.Signer) (*x509.Certificate, error) {
 	if d.issuer != nil {
-		return nil, errors.New("the draft is not of a root")
+		return nil, errors.New("the draft is for an authority to sign, not for its own key")
 	}
 	return d.sign(nil, key.Public(), key)
 }
@@ -73,9 +78,9 @@ func (a *Authority) Issue(p *profiles.Profile, r Request) (*Bundle, error) {
 }
 
 // ChainFor returns cert, which the authority signed, followed by its parents
-// without the root.
+// without the root, as [Authority.Chain] has them.
 func (a *Authority) ChainFor(cert *x509.Certificate) []*x509.Certificate {
-	return append([]*x509.Certificate{cert}, a.chain[:len(a.chain)-1]...)
+	return append([]*x509.Certificate{cert}, a.chain[:a.sent]...)
 }
 
 // NewRoot makes a root with a new key. A nil clock means the system's.
@@ -138,20 +143,19 @@ func (d *Draft) sign(parent *x509.Certificate, pub crypto.PublicKey, signer cryp
 	if t.SerialNumber, err = newSerial(); err != nil {
 		return nil, err
 	}
-	if t.SubjectKeyId, err = keyID(pub); err != nil {
-		return nil, err
-	}
 	issuer := t.RawSubject
 	if parent == nil {
 		parent = t
-		t.AuthorityKeyId = t.SubjectKeyId
 	} else {
 		issuer = parent.RawSubject
-		if t.AuthorityKeyId = parent.SubjectKeyId; len(t.AuthorityKeyId) == 0 {
-			if t.AuthorityKeyId, err = keyID(parent.PublicKey); err != nil {
-				return nil, err
-			}
-		}
+	}
+	if d.exact {
+		err = identifyExactly(t, parent, issuer, pub, signer.Public())
+	} else {
+		err = identify(t, parent, pub)
+	}
+	if err != nil {
+		return nil, err
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, parent, pub, signer)
 	if err != nil {
@@ -165,6 +169,18 @@ func (d *Draft) sign(parent *x509.Certificate, pub crypto.PublicKey, signer cryp
 		return nil, fmt.Errorf("what was signed differs from what was prepared in its %s", field)
 	}
 	return cert, nil
+}
+
+// identify gives t the identifier of its own key and that of its issuer's, also
+// where the issuer's certificate has none.
+func identify(t, parent *x509.Certificate, pub crypto.PublicKey) (err error) {
+	if t.SubjectKeyId, err = keyID(pub); err != nil {
+		return err
+	}
+	if t.AuthorityKeyId = parent.SubjectKeyId; len(t.AuthorityKeyId) == 0 {
+		t.AuthorityKeyId, err = keyID(parent.PublicKey)
+	}
+	return err
 }
 
 // difference names the first field in which a signed certificate is not what
@@ -181,18 +197,31 @@ func difference(t, c *x509.Certificate, issuer []byte, pub crypto.PublicKey) str
 		{"public key", SamePublicKey(c.PublicKey, pub)},
 		{"basic constraints", c.BasicConstraintsValid && c.IsCA == t.IsCA && pathLenOf(c) == pathLenOf(t)},
 		{"key usage", c.KeyUsage == t.KeyUsage},
-		{"extended key usage", slices.Equal(c.ExtKeyUsage, t.ExtKeyUsage)},
+		{"extended key usage", slices.Equal(c.ExtKeyUsage, t.ExtKeyUsage) &&
+			slices.EqualFunc(c.UnknownExtKeyUsage, t.UnknownExtKeyUsage, asn1.ObjectIdentifier.Equal)},
 		{"key identifiers", bytes.Equal(c.SubjectKeyId, t.SubjectKeyId) && bytes.Equal(c.AuthorityKeyId, t.AuthorityKeyId)},
 		{"names", slices.Equal(sanStrings(c), sanStrings(t))},
-		{"name constraints", slices.Equal(constraintStrings(c), constraintStrings(t))},
+		{"name constraints", slices.Equal(constraintStrings(c), constraintStrings(t)) &&
+			c.PermittedDNSDomainsCritical == t.PermittedDNSDomainsCritical},
 		{"URLs", slices.Equal(c.CRLDistributionPoints, t.CRLDistributionPoints) &&
 			slices.Equal(c.IssuingCertificateURL, t.IssuingCertificateURL) && slices.Equal(c.OCSPServer, t.OCSPServer)},
+		{"extensions", hasExtensions(c, t.ExtraExtensions)},
+		{"signature algorithm", t.SignatureAlgorithm == x509.UnknownSignatureAlgorithm || c.SignatureAlgorithm == t.SignatureAlgorithm},
 	} {
 		if !f.same {
 			return f.name
 		}
 	}
 	return ""
+}
+
+// hasExtensions reports whether a certificate ends with certain extensions, byte
+// for byte.
+func hasExtensions(c *x509.Certificate, want []pkix.Extension) bool {
+	n := len(c.Extensions) - len(want)
+	return n >= 0 && slices.EqualFunc(c.Extensions[n:], want, func(a, b pkix.Extension) bool {
+		return a.Id.Equal(b.Id) && a.Critical == b.Critical && bytes.Equal(a.Value, b.Value)
+	})
 }
 
 func sanStrings(c *x509.Certificate) (all []string) {
@@ -253,17 +282,21 @@ func newSerial() (*big.Int, error) {
 // keyID is RFC 7093 section 2 method 1: the leftmost 160 bits of the SHA-256 of
 // the public key's bits.
 func keyID(pub crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	var bits []byte
+	var err error
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		bits, err = k.Bytes()
+	case *rsa.PublicKey:
+		bits = x509.MarshalPKCS1PublicKey(k)
+	case ed25519.PublicKey:
+		bits = k
+	default:
+		err = fmt.Errorf("%w: it is neither EC, RSA nor Ed25519", ErrKey)
+	}
 	if err != nil {
 		return nil, err
 	}
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Bits      asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(der, &info); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(info.Bits.Bytes)
+	sum := sha256.Sum256(bits)
 	return sum[:20], nil
 }

@@ -117,7 +117,7 @@ func TestSignRefuses(t *testing.T) {
 			t.Errorf("%s: the cause is not %v", name, tt.cause)
 		}
 	}
-	if _, err := pki.SignRoot(prepare(t, ca), pkitest.Key(t, profiles.ECP256, pkitest.LeafKey)); err == nil || err.Error() != "the draft is not of a root" {
+	if _, err := pki.SignRoot(prepare(t, ca), pkitest.Key(t, profiles.ECP256, pkitest.LeafKey)); err == nil || err.Error() != "the draft is for an authority to sign, not for its own key" {
 		t.Errorf("a leaf that signs itself: %v", err)
 	}
 	if _, err := pki.SignRoot(root, pkitest.Key(t, profiles.Ed25519, pkitest.RootKey)); err == nil || err.Error() != "the draft is for a key of type EC P-256, not Ed25519" {

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,39 @@ func ParseKeyType(s string) (KeyType, error) {
 		names = append(names, string(k))
 	}
 	return "", fmt.Errorf("unknown key type %q: there are %s", s, strings.Join(names, ", "))
+}
+
+// The sizes of RSA keys in bits, of which [RSA] makes a type.
+const (
+	MinRSABits = 2048
+	MaxRSABits = 8192
+)
+
+// RSA returns the type of RSA keys of a size, "rsa-2500": manifests may ask for
+// any from [MinRSABits] to [MaxRSABits], profiles and flags only for those of
+// [KeyTypes]. Other sizes have no type, and give the empty one.
+func RSA(bits int) KeyType {
+	switch bits {
+	case 2048:
+		return RSA2048
+	case 3072:
+		return RSA3072
+	case 4096:
+		return RSA4096
+	}
+	if bits < MinRSABits || bits > MaxRSABits {
+		return ""
+	}
+	return KeyType("rsa-" + strconv.Itoa(bits))
+}
+
+// RSABits returns the size of the keys of an RSA type; zero for what is none.
+func (k KeyType) RSABits() int {
+	bits, err := strconv.Atoi(strings.TrimPrefix(string(k), "rsa-"))
+	if err != nil || RSA(bits) != k {
+		return 0
+	}
+	return bits
 }
 
 // IsRSA reports whether k is an RSA key, the only kind that can encipher keys.

@@ -3,6 +3,7 @@ package profiles
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -58,33 +59,39 @@ func UsageWords() []string {
 	return words
 }
 
+// ParseUsage turns one of cert-manager's usage words into a bit of the key usage
+// extension, or, if bit is zero, into a purpose of the extended one. An unknown
+// word is an error that lists those there are.
+func ParseUsage(word string) (bit x509.KeyUsage, purpose x509.ExtKeyUsage, err error) {
+	for _, k := range keyUsageWords {
+		if word == k.word {
+			return k.bit, 0, nil
+		}
+	}
+	for _, e := range extKeyUsageWords {
+		if word == e.word {
+			return 0, e.usage, nil
+		}
+	}
+	return 0, 0, fmt.Errorf("unknown usage %q: there are %s", word, strings.Join(UsageWords(), ", "))
+}
+
 // ParseUsages turns cert-manager's usage words into the bits of the key usage
 // extension and the purposes of the extended one, these in the order given and
 // each once. An unknown word is an error that lists those there are.
 func ParseUsages(words []string) (x509.KeyUsage, []x509.ExtKeyUsage, error) {
 	var bits x509.KeyUsage
 	var purposes []x509.ExtKeyUsage
-next:
 	for _, w := range words {
-		for _, k := range keyUsageWords {
-			if w == k.word {
-				bits |= k.bit
-				continue next
-			}
+		bit, purpose, err := ParseUsage(w)
+		switch {
+		case err != nil:
+			return 0, nil, err
+		case bit != 0:
+			bits |= bit
+		case !slices.Contains(purposes, purpose):
+			purposes = append(purposes, purpose)
 		}
-		for _, e := range extKeyUsageWords {
-			if w != e.word {
-				continue
-			}
-			for _, p := range purposes {
-				if p == e.usage {
-					continue next
-				}
-			}
-			purposes = append(purposes, e.usage)
-			continue next
-		}
-		return 0, nil, fmt.Errorf("unknown usage %q: there are %s", w, strings.Join(UsageWords(), ", "))
 	}
 	return bits, purposes, nil
 }

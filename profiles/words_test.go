@@ -140,6 +140,32 @@ func TestKeyTypes(t *testing.T) {
 	}
 }
 
+// Manifests may ask for RSA keys of any size; the list for flags and profiles
+// stays as short as it is.
+func TestRSA(t *testing.T) {
+	t.Parallel()
+	for bits, want := range map[int]profiles.KeyType{
+		2048: profiles.RSA2048, 3072: profiles.RSA3072, 4096: profiles.RSA4096, 2049: "rsa-2049", 2500: "rsa-2500", 8192: "rsa-8192",
+		2047: "", 8193: "", 0: "", -2048: "",
+	} {
+		k := profiles.RSA(bits)
+		if k != want || k != "" && (k.RSABits() != bits || !k.IsRSA()) {
+			t.Errorf("RSA(%d) = %q of %d bits, want %q", bits, string(k), k.RSABits(), string(want))
+		}
+	}
+	for _, k := range []profiles.KeyType{"", "rsa-", "rsa-1024", "rsa-02048", "rsa-+2048", "2048", "ec-p256", "rsa-9999"} {
+		if got := k.RSABits(); got != 0 {
+			t.Errorf("%q has %d bits", string(k), got)
+		}
+	}
+	if got := profiles.KeyType("rsa-2500").String(); got != "RSA 2500" {
+		t.Errorf("rsa-2500 reads %q", got)
+	}
+	if _, err := profiles.ParseKeyType("rsa-2500"); err == nil {
+		t.Error("rsa-2500 for a profile")
+	}
+}
+
 func TestSANKinds(t *testing.T) {
 	t.Parallel()
 	got := map[string]string{}
