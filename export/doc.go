@@ -3,10 +3,13 @@
 // [Formats]. A format is a struct whose exported fields are its options; its
 // zero value has the strict defaults.
 //
-// It works in memory: it writes no file, asks for no password, prints nothing
-// and encrypts nothing by itself. Encryption is go-pkcs12's; what is added to
-// its work here (friendly names, and the MAC that then has to be made anew) is
-// in p12names.go and p12mac.go.
+// [CertManagerSecret] is none of them: it is written for a manifest, of which it
+// takes more than options.
+//
+// The package works in memory: it writes no file, asks for no password, prints
+// nothing and encrypts nothing by itself. Encryption is go-pkcs12's and
+// keystore-go's; what is added to go-pkcs12's work here (friendly names, and the
+// MAC that then has to be made anew) is in p12names.go and p12mac.go.
 //
 // A key leaves only in files that are marked [File.Private].
 package export

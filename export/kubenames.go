@@ -2,7 +2,6 @@ package export
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -33,14 +32,14 @@ func (r nameRule) problem(s string) string {
 	case len(s) > r.longest:
 		return fmt.Sprintf("%d characters, and %d are allowed", len(s), r.longest)
 	}
-	parts := []string{s}
+	fits := r.parts || r.fits(s)
 	if r.parts {
-		parts = strings.Split(s, ".")
-	}
-	for _, part := range parts {
-		if !r.fits(part) {
-			return "allowed are " + r.words
+		for part := range strings.SplitSeq(s, ".") {
+			fits = fits && r.fits(part)
 		}
+	}
+	if !fits {
+		return "allowed are " + r.words
 	}
 	return ""
 }
@@ -83,37 +82,44 @@ func cut(name string, longest int) string {
 	return strings.TrimRight(name[:min(len(name), longest)], "-")
 }
 
-// check holds names, labels and annotations to the rules; suggested is offered
-// where there is no name.
-func (f Secret) check(suggested string) error {
-	if f.Name == "" {
-		return &OptionError{"name", "", "a Secret needs a name", suggested}
+// check holds names, labels and annotations to the rules; where there is no
+// name, one is made of the certificate's and offered.
+func (m secretMeta) check(certificate string) error {
+	if m.Name == "" {
+		return &OptionError{"name", "", "a Secret needs a name", SecretName(certificate)}
 	}
-	if problem := subdomainRule.problem(f.Name); problem != "" {
-		return &OptionError{"name", f.Name, problem, SecretName(f.Name)}
+	if problem := subdomainRule.problem(m.Name); problem != "" {
+		return &OptionError{"name", m.Name, problem, SecretName(m.Name)}
 	}
-	if f.Namespace != "" {
-		if problem := labelRule.problem(f.Namespace); problem != "" {
-			suggested := cut(strings.ReplaceAll(SecretName(f.Namespace), ".", "-"), labelRule.longest)
-			return &OptionError{"namespace", f.Namespace, problem, suggested}
+	if m.Namespace != "" {
+		if problem := labelRule.problem(m.Namespace); problem != "" {
+			suggested := cut(strings.ReplaceAll(SecretName(m.Namespace), ".", "-"), labelRule.longest)
+			return &OptionError{"namespace", m.Namespace, problem, suggested}
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
+	for _, k := range sortedKeys(m.Labels) {
 		if problem := qualifiedKey(k); problem != "" {
 			return &OptionError{"label", k, problem, ""}
 		}
-		v := f.Labels[k]
+		v := m.Labels[k]
 		if problem := qualifiedRule.problem(v); v != "" && problem != "" {
 			return &OptionError{"label", k + "=" + v, "its value: " + problem, ""}
 		}
 	}
-	size := 0
-	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
+	for _, k := range sortedKeys(m.Annotations) {
 		// Upper case is allowed in an annotation's prefix, though not in a label's.
 		if problem := qualifiedKey(strings.ToLower(k)); problem != "" {
 			return &OptionError{"annotation", k, problem, ""}
 		}
-		size += len(k) + len(f.Annotations[k])
+	}
+	return checkAnnotations(m.Annotations)
+}
+
+// checkAnnotations holds annotations to the limit for all of them together.
+func checkAnnotations(all map[string]string) error {
+	size := 0
+	for k, v := range all {
+		size += len(k) + len(v)
 	}
 	if size > maxAnnotations {
 		return &OptionError{"annotation", "", fmt.Sprintf("%d bytes in all, and %d are allowed", size, maxAnnotations), ""}
@@ -137,4 +143,14 @@ func qualifiedKey(k string) string {
 		return "its name: " + problem
 	}
 	return ""
+}
+
+// sortedKeys returns the keys of m in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }

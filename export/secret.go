@@ -56,15 +56,15 @@ func (f Secret) Export(b *pki.Bundle) ([]File, error) {
 	if len(b.Chain) == 0 {
 		return nil, ErrNoCertificate
 	}
-	if err := f.check(SecretName(leafName(b))); err != nil {
-		return nil, err
-	}
 	o := secretObject{
 		APIVersion: "v1",
 		Kind:       "Secret",
 		Metadata:   secretMeta{f.Name, f.Namespace, f.Labels, f.Annotations},
 		Type:       "Opaque",
 		Data:       map[string][]byte{},
+	}
+	if err := o.Metadata.check(leafName(b)); err != nil {
+		return nil, err
 	}
 	if len(b.Roots) > 0 {
 		o.Data["ca.crt"] = b.RootsPEM()
@@ -82,22 +82,34 @@ func (f Secret) Export(b *pki.Bundle) ([]File, error) {
 		o.Type = "kubernetes.io/tls"
 		o.Data["tls.crt"], o.Data["tls.key"] = b.ChainPEM(), key
 	}
-	size := 0
-	for _, v := range o.Data {
-		size += len(v)
-	}
-	if size > maxSecret {
-		return nil, fmt.Errorf("a Secret holds %d bytes at most, and this one would have %d", maxSecret, size)
+	if err := o.checkSize(); err != nil {
+		return nil, err
 	}
 	data, err := o.marshal(f.JSON)
 	if err != nil {
 		return nil, err
 	}
-	name := f.Name + ".yaml"
-	if f.JSON {
-		name = f.Name + ".json"
+	return []File{{secretFile(f.Name, f.JSON), data, !f.CAOnly}}, nil
+}
+
+// secretFile returns the file's name of a Secret's.
+func secretFile(name string, asJSON bool) string {
+	if asJSON {
+		return name + ".json"
 	}
-	return []File{{name, data, !f.CAOnly}}, nil
+	return name + ".yaml"
+}
+
+// checkSize holds the data to the API server's limit.
+func (o secretObject) checkSize() error {
+	size := 0
+	for _, v := range o.Data {
+		size += len(v)
+	}
+	if size > maxSecret {
+		return fmt.Errorf("a Secret holds %d bytes at most, and this one would have %d", maxSecret, size)
+	}
+	return nil
 }
 
 func (o secretObject) marshal(asJSON bool) ([]byte, error) {
@@ -110,4 +122,15 @@ func (o secretObject) marshal(asJSON bool) ([]byte, error) {
 	e.SetIndent("", "  ")
 	err := e.Encode(o)
 	return out.Bytes(), err
+}
+
+// appendJSON appends the object in one line.
+func (o secretObject) appendJSON(dst []byte) ([]byte, error) {
+	out := bytes.NewBuffer(dst)
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(o); err != nil {
+		return dst, err
+	}
+	return out.Bytes(), nil
 }

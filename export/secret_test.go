@@ -163,13 +163,13 @@ func FuzzSecretName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		name := SecretName(s)
-		if err := (Secret{Name: name}).check(""); err != nil {
+		if err := (secretMeta{Name: name}).check(""); err != nil {
 			t.Errorf("SecretName(%q) = %q: %v", s, name, err)
 		}
 		if again := SecretName(name); again != name {
 			t.Errorf("SecretName(%q) = %q, and of that %q", s, name, again)
 		}
-		if (Secret{Name: s}).check("") == nil && name != s {
+		if (secretMeta{Name: s}).check("") == nil && name != s {
 			t.Errorf("SecretName(%q) = %q, though it is a name as it is", s, name)
 		}
 	})
