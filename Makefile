@@ -27,6 +27,12 @@ test:
 	done <.ci/programs
 	go test -timeout 15m ./...
 
+# The tests that kill and crowd, in full: a kill at each write of each command, and
+# some thousand processes in one PKI directory.
+.PHONY: stress
+stress:
+	MTLSCTL_STRESS=1 go test -timeout 30m -count 1 -v -run '^(TestKilledAtEachWrite|TestCrowd)$$' ./cmd
+
 # The race detector needs cgo, so a C compiler.
 .PHONY: race
 race:

@@ -41,11 +41,6 @@ func (a *app) completeAuthorities(*cobra.Command, []string, string) ([]string, c
 	return a.completeFrom((*pkidir.Dir).AuthorityNames), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCertificates completes the names of certificates.
-func (a *app) completeCertificates(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return a.completeFrom((*pkidir.Dir).BundleNames), cobra.ShellCompDirectiveNoFileComp
-}
-
 // completeBundles completes the names of certificates and authorities.
 func (a *app) completeBundles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

@@ -14,6 +14,7 @@ type crlOptions struct {
 	authority  string
 	validity   time.Duration
 	passphrase secretFlags
+	caKey      string
 }
 
 func newCRLCmd(a *app, run func(context.Context, *crlOptions) error) *cobra.Command {
@@ -48,7 +49,7 @@ authorities above.`,
 			return run(c.Context(), o)
 		},
 	}
-	addCRLFlags(c, &o.validity, &o.passphrase)
+	addCRLFlags(c, &o.validity, &o.passphrase, &o.caKey)
 	return c
 }
 
@@ -58,6 +59,7 @@ func (a *app) runCRL(ctx context.Context, o *crlOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	d.SetKeyFile(o.caKey)
 	crl, err := d.PublishCRL(ctx, o.authority, pkidir.CRLOptions{Passphrase: a.passphrase(&o.passphrase), Validity: o.validity})
 	if err != nil {
 		return err

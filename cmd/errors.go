@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -66,8 +68,13 @@ func (a *app) report(c *cobra.Command, err error) int {
 		_, _ = fmt.Fprintf(a.Stderr, "%s interrupted\n", style.Bad("mtlsctl:"))
 		return exitFailed
 	}
+	if all := asProblems(err); len(all) > 0 {
+		a.reportAll(all)
+		return exitFailed
+	}
 	text := strings.ReplaceAll(err.Error(), "\n", "\n  ")
-	lines := strings.Split(text, "\n")
+	// What also stopped the cleaning up is said once.
+	lines := slices.CompactFunc(strings.Split(text, "\n"), func(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) })
 	for i := range lines {
 		lines[i] = term.Safe(lines[i])
 	}
@@ -81,6 +88,22 @@ func (a *app) report(c *cobra.Command, err error) int {
 	return exitFailed
 }
 
+// reportAll writes several errors, each with its hint, and those that many share
+// once.
+func (a *app) reportAll(all []problem) {
+	style := a.style(a.Stderr)
+	for i, p := range all {
+		if i == shown {
+			_, _ = fmt.Fprintf(a.Stderr, "%s and %d more\n", style.Bad("mtlsctl:"), len(all)-shown)
+			break
+		}
+		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bad("mtlsctl:"), term.Safe(p.text))
+		if p.hint != "" && (i == len(all)-1 || all[i+1].hint != p.hint) {
+			_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bold("hint:"), term.Safe(p.hint))
+		}
+	}
+}
+
 // isUsage reports whether an error is about how the command was called, not
 // about what it found.
 func isUsage(err error) bool {
@@ -88,7 +111,7 @@ func isUsage(err error) bool {
 	return errors.As(err, &usage) || errors.Is(err, pkidir.ErrNoAuthority) || errors.Is(err, pkidir.ErrNoBundle)
 }
 
-// hint is the one place that knows the next step for each error.
+// hint is the one place that knows the next step for each error. c may be nil.
 func (a *app) hint(c *cobra.Command, err error) string {
 	var hinted *hintedError
 	var usage *usageError
@@ -96,6 +119,7 @@ func (a *app) hint(c *cobra.Command, err error) string {
 	var life *pki.LifetimeError
 	var exists *ledger.ExistsError
 	var missing *pkidir.KeyMissingError
+	var keyFile *pkidir.KeyFileError
 	var constraint *pki.ConstraintError
 	var path *pkidir.PathError
 	var unfinished *pkidir.UnfinishedError
@@ -104,6 +128,8 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return hinted.hint
 	case errors.As(err, &usage) && usage.hint != "":
 		return usage.hint
+	case renewHint(err) != "":
+		return renewHint(err)
 	case errors.As(err, &unfinished):
 		return "mend the cause; the next command that writes completes it, as does this one with --if-missing"
 	case errors.As(err, &san) && san.Instead != "":
@@ -124,8 +150,12 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return fmt.Sprintf("see it with 'mtlsctl show %s'; to replace it add --force, to keep it --if-missing", exists.Name)
 	case errors.As(err, &constraint):
 		return "sign by another authority with --ca, or make one for such names with 'mtlsctl init-ca NAME'"
-	case errors.As(err, &missing):
+	case errors.As(err, &missing) && (c == nil || c.Flags().Lookup("ca-key") == nil):
 		return fmt.Sprintf("bring the key back to %s for as long as you sign with it", missing.Path)
+	case errors.As(err, &missing):
+		return fmt.Sprintf("name the file that holds it with --ca-key, or bring it back to %s for as long as you sign with it", missing.Path)
+	case errors.As(err, &keyFile) && !errors.Is(err, pki.ErrPassphrase) && !errors.Is(err, pkidir.ErrLooseKeyMode):
+		return fmt.Sprintf("name the file that holds the key of authority %q", keyFile.Authority)
 	case errors.Is(err, pki.ErrNoName):
 		return "give a common name with --cn, or a name with --dns, --ip, --email, --uri or --spiffe"
 	case errors.Is(err, pki.ErrPathLength):
@@ -140,6 +170,18 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return "bring its own key back to " + filepath.Join(path.Path, pkidir.KeyFile)
 	case errors.Is(err, pkidir.ErrBadKey) && errors.As(err, &path):
 		return "bring the key back to " + path.Path
+	case errors.Is(err, pkidir.ErrBackup) && !errors.Is(err, ledger.ErrNewer):
+		return "nothing was made; take a file that 'mtlsctl backup' wrote, as it wrote it"
+	case errors.Is(err, pkidir.ErrNotEmpty):
+		return "move it away, or name another place with --pki"
+	case errors.Is(err, pki.ErrPoint):
+		return "mend 'idp:' of the authority in " + filepath.Join(a.pkiPath, "mtlsctl.yaml")
+	case errors.Is(err, pkidir.ErrNoKeys):
+		return "bring keys.db back from a copy, or issue the certificate again with 'mtlsctl apply' or 'mtlsctl renew'"
+	case errors.Is(err, pkidir.ErrNoIssuer):
+		return "whoever trusts it has to stop: take it out of the places that trust it"
+	case errors.Is(err, ledger.ErrDamaged) && errors.As(err, &path) && filepath.Base(path.Path) == "keys.db":
+		return "bring it back from a copy; what cannot be had again are the keys in it"
 	case errors.Is(err, pkidir.ErrNoLedger), errors.Is(err, ledger.ErrDamaged):
 		return "bring it back from a copy: without it nobody knows what was signed"
 	case errors.Is(err, ledger.ErrNewer):
@@ -154,13 +196,25 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return "'mtlsctl list' shows the certificates there are"
 	case errors.Is(err, pkidir.ErrLooseKeyMode) && errors.As(err, &path):
 		return "close it with 'chmod 600 " + path.Path + "'"
+	case errors.Is(err, pkidir.ErrLooseFolderMode) && errors.As(err, &path):
+		return "close it with 'chmod 700 " + path.Path + "'"
+	case errors.Is(err, pkidir.ErrKeyOutExists):
+		return "name a file that is not there; a key that a killed command left belongs to nothing in the ledger"
+	case errors.Is(err, pkidir.ErrKeyOutInside):
+		return "name a file elsewhere: on a disk that can be taken away and locked up"
+	case errors.Is(err, pkidir.ErrKeyChanged):
+		return "run the same command again"
 	case errors.Is(err, pkidir.ErrInTheWay) && errors.As(err, &path):
 		return fmt.Sprintf("move %s away, or replace it with --force", path.Path)
 	case pkidir.IsFull(err):
 		return "nothing was made; make room and run the same command again"
+	case errors.Is(err, pkidir.ErrNoLocks), errors.Is(err, ledger.ErrNoLocks):
+		return "nothing was made; keep the PKI directory where files can be locked: on a disk of this machine, or on NFS 4"
+	case errors.As(err, &path) && errors.Is(err, syscall.EROFS):
+		return "nothing was made; mount it to be written to, or name another place"
 	case errors.As(err, &path) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, ledger.ErrReadOnly) || errors.Is(err, ledger.ErrClosed)):
 		return "check the owner and the mode of " + path.Path
-	case errors.As(err, &usage):
+	case errors.As(err, &usage) && c != nil:
 		return fmt.Sprintf("'%s --help' shows how it is used", c.CommandPath())
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,7 @@ func (a *app) runExportCRL(ctx context.Context, o *exportCRLOptions) (err error)
 		data, ending = block.Bytes, ".crl"
 	}
 	files := []export.File{{Data: data}}
-	paths, err := a.write(&o.exportOptions, fileTarget(o.out, o.name+ending), files)
+	paths, err := a.write(&o.exportOptions, fileTarget(o.out, path.Base(o.name)+ending), files)
 	if err != nil || o.out == stdout {
 		return err
 	}

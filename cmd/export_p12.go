@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -101,16 +102,20 @@ func (a *app) runExportP12(ctx context.Context, o *exportP12Options) error {
 		file := export.File{Name: filepath.Base(o.passwordOut), Data: []byte(o.format.Password + "\n"), Private: true}
 		password = []place{{filepath.Dir(o.passwordOut), []export.File{file}}}
 	}
-	paths, err := a.write(&o.exportOptions, fileTarget(o.out, o.name+".p12"), files, password...)
+	t := fileTarget(o.out, path.Base(o.name)+".p12")
+	paths, err := a.write(&o.exportOptions, t, files, password...)
 	if err != nil {
 		return err
 	}
 	if o.out != stdout {
+		if err := a.recordExport(ctx, o.name, formatP12, t.dir, exportRecord{Flags: o.again(), WithCAKey: o.withCAKey}, files); err != nil {
+			return err
+		}
 		info, err := export.InspectP12(files[0].Data)
 		if err != nil {
 			return err
 		}
-		j := exportJSON{Name: o.name, Format: "p12", Files: paths, PasswordFile: o.passwordOut, Encoding: string(o.format.Encoding)}
+		j := exportJSON{Name: o.name, Format: formatP12, Files: paths, PasswordFile: o.passwordOut, Encoding: string(o.format.Encoding)}
 		if names := info.Names(); len(names) > 0 {
 			j.FriendlyName = names[0]
 		}
@@ -123,6 +128,26 @@ func (a *app) runExportP12(ctx context.Context, o *exportP12Options) error {
 	}
 	a.adviseImport(o, paths)
 	return nil
+}
+
+// again returns the flags that ask for the same, but for the password.
+func (o *exportP12Options) again() (flags []string) {
+	for _, t := range o.format.For {
+		flags = append(flags, "--for", t.String())
+	}
+	if len(o.format.For) == 0 {
+		flags = append(flags, "--encoding", string(o.format.Encoding))
+	}
+	if o.format.FriendlyName != "" {
+		flags = append(flags, "--friendly-name", o.format.FriendlyName)
+	}
+	if o.format.NoRoot {
+		flags = append(flags, "--no-root")
+	}
+	if file, err := filepath.Abs(o.passwordOut); o.passwordOut != "" && err == nil {
+		flags = append(flags, "--password-out", file)
+	}
+	return flags
 }
 
 // p12Password puts the password where the format wants it, and reports whether

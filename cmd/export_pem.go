@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -58,13 +59,17 @@ func (a *app) runExportPEM(ctx context.Context, o *exportPEMOptions) error {
 	t := target{dir: o.out}
 	switch {
 	case o.format.Combined:
-		t = fileTarget(o.out, o.name+".pem")
+		t = fileTarget(o.out, path.Base(o.name)+".pem")
 	case o.out == "":
-		t.dir = o.name
+		t.dir = path.Base(o.name)
 	}
 	paths, err := a.write(&o.exportOptions, t, files)
 	if err != nil || o.out == stdout {
 		return err
 	}
-	return a.showExported(exportJSON{Name: o.name, Format: "pem", Files: paths})
+	r := exportRecord{PEM: &o.format, WithCAKey: o.withCAKey}
+	if err := a.recordExport(ctx, o.name, formatPEM, t.dir, r, files); err != nil {
+		return err
+	}
+	return a.showExported(exportJSON{Name: o.name, Format: formatPEM, Files: paths})
 }

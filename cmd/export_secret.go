@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/manifest"
+	"github.com/mtlsctl/mtlsctl/pki"
 )
 
 type exportSecretOptions struct {
@@ -27,6 +31,10 @@ func newExportSecretCmd(a *app, run func(context.Context, *exportSecretOptions) 
 		Long: `export secret writes a Kubernetes Secret of type kubernetes.io/tls with tls.crt,
 tls.key and ca.crt, to standard output unless --out names a file. Its name is
 that of the certificate, with dashes for what Kubernetes does not allow.
+
+Of what a manifest made it is the Secret that cert-manager would write, with
+the name, labels and annotations of the manifest. Its keystores need their
+passwords, which are not kept: 'mtlsctl apply --out' writes them.
 
 With --ca-only it is an Opaque Secret with the root in ca.crt, as gateways want
 it to verify clients.`,
@@ -74,23 +82,102 @@ func (a *app) runExportSecret(ctx context.Context, o *exportSecretOptions) error
 	if err != nil {
 		return err
 	}
-	if o.format.Name == "" {
-		o.format.Name = export.SecretName(o.name)
-	}
-	files, err := o.format.Export(b)
+	asked := o.format
+	files, err := a.secretFiles(ctx, o, b)
 	if err != nil {
-		return exportError(&o.exportOptions, err)
+		return err
 	}
 	if o.out == "" {
 		o.out = stdout
 	}
 	ending := ".yaml"
-	if a.json {
+	if o.format.JSON {
 		ending = ".json"
 	}
-	paths, err := a.write(&o.exportOptions, fileTarget(o.out, o.format.Name+ending), files)
+	t := fileTarget(o.out, o.format.Name+ending)
+	paths, err := a.write(&o.exportOptions, t, files)
 	if err != nil || o.out == stdout {
 		return err
 	}
-	return a.showExported(exportJSON{Name: o.name, Format: "secret", Files: paths})
+	r := exportRecord{Secret: &asked, WithCAKey: o.withCAKey}
+	if err := a.recordExport(ctx, o.name, formatSecret, t.dir, r, files); err != nil {
+		return err
+	}
+	return a.showExported(exportJSON{Name: o.name, Format: formatSecret, Files: paths})
+}
+
+// secretFiles makes the Secret, and fills in its name.
+func (a *app) secretFiles(ctx context.Context, o *exportSecretOptions, b *pki.Bundle) (files []export.File, err error) {
+	applied, err := a.appliedSecret(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if applied != nil && !o.format.CAOnly {
+		o.format.Name = applied.Name
+		var file export.File
+		file, err = applied.Export(b, o.format.JSON)
+		files = []export.File{file}
+	} else {
+		if o.format.Name == "" {
+			o.format.Name = export.SecretName(path.Base(o.name))
+		}
+		files, err = o.format.Export(b)
+	}
+	if err != nil {
+		return nil, exportError(&o.exportOptions, err)
+	}
+	return files, nil
+}
+
+// appliedSecret is the Secret as the manifest that made a certificate wants it,
+// with what the flags say in place of it; nil if no manifest did.
+func (a *app) appliedSecret(ctx context.Context, o *exportSecretOptions) (f *export.CertManagerSecret, err error) {
+	name, err := pki.ParseName(o.name)
+	if err != nil || name.Namespace() == "" {
+		return nil, nil //nolint:nilerr // the bundle was there
+	}
+	if o.format.Namespace == "" {
+		o.format.Namespace = name.Namespace()
+	}
+	d, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	l, err := d.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := l.Current(ctx, o.name)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := decodeApplied(e.Manifest)
+	if err != nil || applied == nil || applied.SecretSpec() == nil {
+		return nil, err
+	}
+	spec := applied.SecretSpec()
+	f = certManagerSecret(manifest.Key{Namespace: o.format.Namespace, Name: path.Base(o.name)}, spec)
+	if o.format.Name != "" {
+		f.Name = o.format.Name
+	}
+	f.Labels, f.Annotations = merged(f.Labels, o.format.Labels), merged(f.Annotations, o.format.Annotations)
+	if k := spec.Keystores; k != nil && (k.JKS != nil && k.JKS.Create || k.PKCS12 != nil && k.PKCS12.Create) {
+		a.warn("the keystores of %s are left out: their passwords are not kept; 'mtlsctl apply --out' writes them", o.name)
+	}
+	return f, nil
+}
+
+// merged returns a with b's values over it.
+func merged(a, b map[string]string) map[string]string {
+	if len(b) == 0 {
+		return a
+	}
+	all := maps.Clone(b)
+	for k, v := range a {
+		if _, ok := b[k]; !ok {
+			all[k] = v
+		}
+	}
+	return all
 }

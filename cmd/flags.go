@@ -192,6 +192,10 @@ func atMostOneArg(_ *cobra.Command, args []string) error {
 // parseName reads the NAME of a certificate or authority.
 func parseName(s string) (pki.Name, error) {
 	n, err := pki.ParseName(s)
+	if err == nil && n.Namespace() != "" {
+		err = &pki.NameError{Value: s, Problem: "names with a namespace are those of manifests"}
+		return n, &usageError{err, "leave the slash out; 'mtlsctl apply' makes what a manifest names"}
+	}
 	if err == nil {
 		return n, nil
 	}

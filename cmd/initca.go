@@ -37,6 +37,8 @@ type initCAOptions struct {
 	urls             pki.URLs
 	makeDefault      bool
 	ifMissing        bool
+	rootKeyOut       string
+	caKey            string
 	secret           secretFlags
 	parentPassphrase secretFlags
 }
@@ -60,6 +62,9 @@ needed only to make further authorities, and is best kept elsewhere.
 With a name it makes one more authority: a root, or, with --parent, an
 intermediate. The PKI directory is made if there is none.
 
+--root-key-out writes the key of a new root to a file elsewhere, and never into
+the PKI directory. --ca-key names that file to whoever signs with it.
+
 Name constraints (--permit, --exclude) bind everything below the authority. They
 are of one kind each, and a kind that is not named stays free:
 
@@ -75,6 +80,7 @@ With a root and an intermediate made at once, a URL without it is the
 intermediate's.`,
 		Example: `  mtlsctl init-ca --org Acme
   mtlsctl init-ca --root-only --cn "Test root" --key ed25519
+  mtlsctl init-ca --org Acme --root-key-out /media/safe/root.key
   mtlsctl init-ca mesh --parent root --permit spiffe://example.org --permit mesh.internal
   mtlsctl init-ca partners --cn "Partners" --crl-url http://pki.example.com/{authority}.crl`,
 		Args:              atMostOneArg,
@@ -97,14 +103,16 @@ intermediate's.`,
 		`how many authorities may follow below, or "none" for no limit (default none for a root, 0 for an intermediate)`)
 	f.Var(collected(&o.permit, "names", pki.ParseConstraint), "permit", "certify only names of this kind in here; repeatable")
 	f.Var(collected(&o.exclude, "names", pki.ParseConstraint), "exclude", "never certify names in here; repeatable")
-	f.Var(collected(&o.urls.CRL, "url", parsePublishURL), "crl-url", "where the authority's CRL will be; repeatable")
-	f.Var(collected(&o.urls.AIA, "url", parsePublishURL), "aia-url", "where the authority's certificate will be, in DER; repeatable")
-	f.Var(collected(&o.urls.OCSP, "url", parsePublishURL), "ocsp-url", "where the authority's OCSP responder will be; repeatable")
+	addURLFlags(c, &o.urls)
 	f.BoolVar(&o.makeDefault, "default", false, "let the new authority sign when --ca names no other")
 	f.BoolVar(&o.ifMissing, "if-missing", false, "do nothing, and succeed, if the authority exists")
 	o.secret.add(c, "passphrase", "passphrase that encrypts the new keys")
 	o.parentPassphrase.add(c, "parent-passphrase", "passphrase of the parent's key")
+	addCAKeyFlag(c, &o.caKey)
+	f.Lookup("ca-key").Usage = "`file` with the parent's key, if that is not in its folder"
+	f.StringVar(&o.rootKeyOut, "root-key-out", "", "new `file` for the root's key, in place of the root's folder")
 	exclusive(c, "root-only", "parent")
+	exclusive(c, "root-key-out", "parent")
 	exclusive(c, "passphrase-stdin", "parent-passphrase-stdin")
 	must(c.RegisterFlagCompletionFunc("parent", a.completeAuthorities))
 	return c
@@ -162,8 +170,10 @@ func (a *app) runInitCA(ctx context.Context, o *initCAOptions) error {
 	}
 	done := a.patience("Making keys")
 	issued, err := pkidir.CreateAuthorities(ctx, a.pkiPath, a.Now, orders, pkidir.AuthorityOptions{
+		Command:    a.command,
 		Passphrase: a.passphrase(&o.parentPassphrase),
 		Default:    makeDefault,
+		KeyFile:    o.caKey,
 	})
 	done()
 	if err != nil {
@@ -209,6 +219,9 @@ func (a *app) authorityOrders(o *initCAOptions) ([]pkidir.AuthorityOrder, string
 	if o.name == "" && o.parent != "" {
 		return nil, "", usagef("name the new authority, as in 'mtlsctl init-ca issuing --parent root'", "--parent needs a NAME")
 	}
+	if o.caKey != "" && o.parent == "" && (o.name != "" || o.rootOnly || !o.ifMissing) {
+		return nil, "", usagef("name the authority above with --parent, or leave out --ca-key", "--ca-key is the key of the authority above, and a root has none")
+	}
 	request := pki.CARequest{
 		Subject: o.subject, Key: o.key, PathLen: pki.NoPathLen, Permit: o.permit, Exclude: o.exclude, Lifetime: o.lifetime,
 	}
@@ -231,6 +244,7 @@ func (a *app) authorityOrders(o *initCAOptions) ([]pkidir.AuthorityOrder, string
 	}
 	order := pkidir.AuthorityOrder{
 		Name: parsedName, Parent: o.parent, Request: request, URLs: fillURLs(o.urls, parsedName.String()),
+		KeyOut: o.rootKeyOut,
 	}
 	makeDefault := ""
 	if o.makeDefault {
@@ -361,7 +375,9 @@ func (a *app) adviseAuthorities(issued []pkidir.Issued, o *initCAOptions) {
 			a.note("Names of other kinds stay free: %s.", profiles.JoinKinds(free, ", "))
 		}
 	}
-	if len(issued) == 2 {
+	if out := o.rootKeyOut; out != "" && issued[0].Entry.Profile == pkidir.ProfileRoot {
+		a.note("The root's key is in %s and nowhere else. Keep it safe; sign with it by --ca-key.", out)
+	} else if len(issued) == 2 {
 		a.note("The root's key is needed only to make further authorities. Move it to a safe place: %s",
 			a.pathIn(issued[0], pkidir.KeyFile))
 	}

@@ -27,7 +27,7 @@ func TestInitCAOptions(t *testing.T) {
 				"mesh", "--parent", "root", "--cn", "Mesh", "--org", "Acme", "--key", "ec-p384", "--validity", "2y", "--not-before", "2027-01-31",
 				"--path-len", "1", "--permit", "example.com", "--permit", "10.0.0.0/8", "--exclude", "@example.org",
 				"--crl-url", "http://pki.example.com/{authority}.crl", "--aia-url", "http://pki.example.com/a.crt", "--ocsp-url", "http://ocsp.example.com",
-				"--default", "--if-missing", "--passphrase-file", "f", "--parent-passphrase-env", "E",
+				"--default", "--if-missing", "--passphrase-file", "f", "--parent-passphrase-env", "E", "--ca-key", "root.key",
 			},
 			want: initCAOptions{
 				name: "mesh", parent: "root", subject: pki.Subject{CommonName: "Mesh", Organizations: []string{"Acme"}}, key: profiles.ECP384,
@@ -37,10 +37,13 @@ func TestInitCAOptions(t *testing.T) {
 				urls: pki.URLs{
 					CRL: []string{"http://pki.example.com/{authority}.crl"}, AIA: []string{"http://pki.example.com/a.crt"}, OCSP: []string{"http://ocsp.example.com"},
 				},
-				makeDefault: true, ifMissing: true,
+				makeDefault: true, ifMissing: true, caKey: "root.key",
 				secret:           secretFlags{word: "passphrase", file: "f"},
 				parentPassphrase: secretFlags{word: "parent-passphrase", env: "E"},
 			},
+		},
+		"the key elsewhere": {
+			args: []string{"--root-key-out", "root.key"}, want: initCAOptions{rootKeyOut: "root.key", secret: own, parentPassphrase: parent},
 		},
 		"no limit": {args: []string{"--path-len", "none"}, want: initCAOptions{pathLen: pki.NoPathLen, pathLenSet: true, secret: own, parentPassphrase: parent}},
 		"zero":     {args: []string{"--path-len", "0"}, want: initCAOptions{pathLenSet: true, secret: own, parentPassphrase: parent}},
@@ -53,6 +56,7 @@ func TestInitCAOptions(t *testing.T) {
 			args: []string{"a", "--parent", "b", "--passphrase-stdin", "--parent-passphrase-stdin"},
 			err:  "--passphrase-stdin and --parent-passphrase-stdin exclude each other",
 		},
+		"no root's key":   {args: []string{"a", "--root-key-out", "f", "--parent", "b"}, err: "--root-key-out and --parent exclude each other"},
 		"root only below": {args: []string{"--root-only", "--parent", "b"}, err: "--root-only and --parent exclude each other"},
 	})
 }

@@ -1,16 +1,20 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/internal/term"
@@ -35,6 +39,7 @@ type issueOptions struct {
 	force      bool
 	dryRun     bool
 	passphrase secretFlags
+	caKey      string
 }
 
 // newIssueCmd makes the parent of one subcommand for each profile. The user's
@@ -136,6 +141,7 @@ func newIssueProfileCmd(a *app, p *profiles.Profile, run func(context.Context, *
 	f.BoolVar(&o.force, "force", false, "replace the certificate if it exists")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the certificate that would be made, and make nothing")
 	o.passphrase.add(c, "passphrase", "passphrase of the authority's key")
+	addCAKeyFlag(c, &o.caKey)
 	exclusive(c, "if-missing", "force")
 	exclusive(c, "csr", "key")
 	exclusive(c, "csr", "encoding")
@@ -162,6 +168,7 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	d.SetKeyFile(o.caKey)
 	if o.dryRun {
 		return issueError(o, a.showDraft(ctx, d, o, order, left))
 	}
@@ -207,6 +214,9 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 			return withHint(fmt.Errorf("the certificate is in %s, but not in %s: %w", issued[0].Path, o.out, err),
 				"'mtlsctl export pem %s --out %s' writes it again", issued[0].Entry.Name, o.out)
 		}
+		if err := a.recordBundle(ctx, &issued[0], o.out); err != nil {
+			return err
+		}
 	}
 	return a.showIssued(o, &issued[0], left)
 }
@@ -215,13 +225,12 @@ func (a *app) runIssue(ctx context.Context, o *issueOptions) (err error) {
 // and arguments ask for in vain is wrong use; what a signing request does is not.
 func issueError(o *issueOptions, err error) error {
 	var policy *pki.PolicyError
-	need := o.profile.Required()
 	hint := ""
 	switch {
+	case errors.As(err, &policy) && policy.Rule == "sans.required":
+		hint = "add a name with --" + profiles.JoinKinds(o.profile.Required(), " or --")
 	case errors.As(err, &policy):
-		if len(need) > 0 {
-			hint = "add a name with --" + profiles.JoinKinds(need, " or --")
-		}
+		hint = fmt.Sprintf("that is the profile's %s; 'mtlsctl issue %s --help' says what it takes", policy.Rule, o.profile.Name())
 	case errors.Is(err, pki.ErrSPIFFE):
 		hint = "as in --spiffe spiffe://example.org/ns/prod/sa/web, once and without another URI"
 	case errors.Is(err, pki.ErrNoName):
@@ -362,24 +371,34 @@ func (a *app) keepExisting(ctx context.Context, d *pkidir.Dir, o pkidir.Order) (
 	return true, nil
 }
 
-// keepOut writes a certificate that exists to --out, unless there is something
-// already.
+// keepOut writes a certificate that exists to --out, or of it what a process that
+// was killed did not come to. A folder that holds something else is left alone.
 func (a *app) keepOut(d *pkidir.Dir, o *issueOptions, order pkidir.Order) error {
 	if o.out == "" {
 		return nil
 	}
-	err := refuseExisting(o.out, pkidir.ChainFile, pkidir.KeyFile, pkidir.RootsFile)
-	if errors.Is(err, errOutExists) {
-		return nil
-	}
-	if err != nil {
+	if err := refusePlace(o.out); err != nil {
 		return err
 	}
 	b, err := d.Bundle(order.Name.String(), a.passphrase(&o.passphrase))
 	if err != nil {
 		return err
 	}
-	return writeBundle(o.out, b, false)
+	files, err := export.PEM{}.Export(b)
+	if err != nil {
+		return err
+	}
+	var missing []export.File
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(o.out, f.Name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			missing = append(missing, f)
+		case err != nil || !bytes.Equal(data, f.Data):
+			return nil
+		}
+	}
+	return writeFiles(o.out, missing, false)
 }
 
 // showDraft is --dry-run.

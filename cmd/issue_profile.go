@@ -115,6 +115,10 @@ func profileLong(p *profiles.Profile) string {
 	if need := p.Required(); len(need) > 0 {
 		fmt.Fprintf(&b, "It needs a name of kind %s.\n", profiles.JoinKinds(need, " or "))
 	}
+	for _, k := range profiles.PatternKinds() {
+		writePatterns(&b, "Permitted", k, p.Permitted(k))
+		writePatterns(&b, "Excluded", k, p.Excluded(k))
+	}
 	b.WriteString(`
 NAME is what the certificate is called here, and its common name. If it is a
 name that can be certified, it is, too. What follows are further names, each of
@@ -125,6 +129,16 @@ With --csr the key is the asker's, and NAME only what the certificate is called
 here. From the request come its key, and its common name and names as far as the
 profile takes them; names given here are certified in place of the request's.`)
 	return b.String()
+}
+
+// writePatterns writes the patterns that a profile has for names of a kind.
+func writePatterns(b *strings.Builder, what string, k profiles.SANKind, patterns []profiles.Pattern) {
+	for i, p := range patterns {
+		if i == 0 {
+			fmt.Fprintf(b, "%s names of kind %s:\n", what, string(k))
+		}
+		fmt.Fprintf(b, "    %s\n", p)
+	}
 }
 
 func profileExample(p *profiles.Profile) string {

@@ -48,12 +48,12 @@ func TestIssueOptions(t *testing.T) {
 		"all others": {
 			args: []string{
 				"web", "--ca", "mesh", "--key", "rsa-3072", "--encoding", "pkcs1", "--validity", "90d", "--not-before", "2027-01-31",
-				"--out", "tls", "--force", "--dry-run", "--passphrase-file", "secret",
+				"--out", "tls", "--force", "--dry-run", "--passphrase-file", "secret", "--ca-key", "root.key",
 			},
 			want: issueOptions{
 				profile: server, name: "web", positional: []string{}, ca: "mesh", key: profiles.RSA3072, encoding: pki.PKCS1,
 				lifetime: pki.Lifetime{Validity: 90 * oneDay, NotBefore: moment(2027, 1, 31, 0)}, out: "tls", force: true, dryRun: true,
-				passphrase: secretFlags{word: "passphrase", file: "secret"},
+				passphrase: secretFlags{word: "passphrase", file: "secret"}, caKey: "root.key",
 			},
 		},
 		"a request": {

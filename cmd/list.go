@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/internal/term"
+	"github.com/mtlsctl/mtlsctl/pki"
 	"github.com/mtlsctl/mtlsctl/profiles"
 )
 
@@ -19,6 +21,7 @@ type listOptions struct {
 	status   ledger.Status
 	ca       string
 	history  bool
+	names    []string
 }
 
 func newListCmd(a *app, run func(context.Context, *listOptions) error) *cobra.Command {
@@ -27,27 +30,36 @@ func newListCmd(a *app, run func(context.Context, *listOptions) error) *cobra.Co
 		run = a.runList
 	}
 	c := &cobra.Command{
-		Use:     "list",
+		Use:     "list [NAME...]",
 		Aliases: []string{"ls"},
 		GroupID: groupLook,
 		Short:   "List the certificates and authorities of the PKI directory",
-		Long: `list shows every authority and certificate, in the order in which they were
-signed: its name, profile, who signed it, its state, its end and its names.
+		Long: `list shows every authority and certificate, or those called NAME, in the order
+in which they were signed: its name, profile, who signed it, its state, its end
+and its names.
 
-With --expiring, only what ends within that time or has ended. With --check
-besides, the exit status is 3 if there is anything: a line for cron and CI.`,
+With --history, also those that had a name before: all that was ever signed.
+
+With --expiring, only what ends within that time or has ended, the soonest
+first. With --check besides, the exit status is 3 if there is anything: a line
+for cron and CI.`,
 		Example: `  mtlsctl list
   mtlsctl list --expiring 30d --check
+  mtlsctl list --history api.example.com
   mtlsctl list --ca issuing --status valid --json`,
-		Args: exactArgs(),
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return a.completeFrom((*pkidir.Dir).BundleNames, (*pkidir.Dir).AuthorityNames), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			o.names = append(o.names, args...)
 			if o.check && o.expiring == 0 {
 				return usagef("say what to check, as in --expiring 30d --check", "--check needs --expiring")
 			}
 			return run(c.Context(), o)
 		},
 	}
-	states := []ledger.Status{ledger.Valid, ledger.Pending, ledger.Expired, ledger.Revoked, ledger.Superseded}
+	states := []ledger.Status{ledger.Valid, ledger.Pending, ledger.Expired, ledger.Revoked, ledger.Superseded, ledger.Removed}
 	f := c.Flags()
 	f.Var(parsed(&o.expiring, "duration", profiles.ParseValidity), "expiring", "only what ends within this time, as in 30d")
 	f.BoolVar(&o.check, "check", false, "exit with 3 if anything is listed")
@@ -93,55 +105,105 @@ func (a *app) runList(ctx context.Context, o *listOptions) (err error) {
 		return err
 	}
 	now := a.Now()
-	filter := ledger.Filter{Issuer: o.ca, All: o.history || o.status == ledger.Superseded || o.status == ledger.Revoked}
+	filter := ledger.Filter{Issuer: o.ca, All: o.history || o.status == ledger.Superseded || o.status == ledger.Revoked || o.status == ledger.Removed}
 	if o.expiring != 0 {
 		filter.Ending = now.Add(o.expiring)
 	}
-	var entries []*ledger.Entry
-	if err := l.Each(ctx, filter, func(e *ledger.Entry) error {
+	w := a.newListWriter(now)
+	add := func(e *ledger.Entry) error {
 		if o.status == "" || e.Status(now) == o.status {
-			entries = append(entries, e)
+			return w.add(e)
 		}
 		return nil
-	}); err != nil {
+	}
+	if len(o.names) == 0 {
+		err = l.Stream(ctx, filter, add)
+	}
+	for _, name := range o.names {
+		if filter.Name, err = nameOnRecord(ctx, l, name); err == nil {
+			err = l.Stream(ctx, filter, add)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(err, w.end(err == nil)); err != nil {
 		return err
 	}
-	if err := a.writeList(entries, now); err != nil {
-		return err
-	}
-	if o.check && len(entries) > 0 {
+	if o.check && w.listed > 0 {
 		return errCheckFailed
 	}
 	return nil
 }
 
+// nameOnRecord returns a name in its own spelling; one that never stood for
+// anything is [pkidir.ErrNoBundle].
+func nameOnRecord(ctx context.Context, l *ledger.Ledger, name string) (string, error) {
+	n, err := pki.ParseName(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", pkidir.ErrNoBundle, err)
+	}
+	errFound := errors.New("found")
+	err = l.Stream(ctx, ledger.Filter{Name: n.String(), All: true}, func(*ledger.Entry) error { return errFound })
+	if err == nil {
+		err = fmt.Errorf("%w %q", pkidir.ErrNoBundle, name)
+	}
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return n.String(), err
+}
+
 func (a *app) writeList(entries []*ledger.Entry, now time.Time) error {
-	if a.json {
-		all := make([]certificateJSON, 0, len(entries))
-		for _, e := range entries {
-			d, err := entryJSON(a, e)
-			if err != nil {
-				return err
-			}
-			all = append(all, d)
-		}
-		return a.writeJSON(all)
-	}
-	if len(entries) == 0 {
-		a.note("Nothing to list.")
-		return nil
-	}
-	style := a.style(a.Stdout)
-	var t term.Table
-	var head []any
-	for _, h := range []string{"NAME", "PROFILE", "SIGNED BY", "STATE", "ENDS", "NAMES"} {
-		head = append(head, term.Cell{Text: h, Style: style.Faint})
-	}
-	t.Row(head...)
+	w := a.newListWriter(now)
 	for _, e := range entries {
-		t.Row(term.Cell{Text: e.Name, Style: style.Bold}, e.Profile, e.Issuer, stateCell(e, now, style), day(e.NotAfter), namesText(e))
+		if err := w.add(e); err != nil {
+			return err
+		}
 	}
-	return t.Write(a.Stdout)
+	return w.end(true)
+}
+
+// A listWriter writes a list of certificates piece by piece.
+type listWriter struct {
+	a      *app
+	now    time.Time
+	style  term.Style
+	table  *tableStream
+	array  *arrayStream
+	listed int
+}
+
+func (a *app) newListWriter(now time.Time) *listWriter {
+	return &listWriter{
+		a: a, now: now, style: a.style(a.Stdout), array: newArrayStream(a.Stdout),
+		table: a.newTableStream("NAME", "PROFILE", "SIGNED BY", "STATE", "ENDS", "NAMES"),
+	}
+}
+
+func (w *listWriter) add(e *ledger.Entry) error {
+	w.listed++
+	if w.a.json {
+		j, err := entryJSON(w.a, e)
+		if err != nil {
+			return err
+		}
+		return w.array.add(j)
+	}
+	return w.table.row(term.Cell{Text: e.Name, Style: w.style.Bold}, e.Profile, e.Issuer, stateCell(e, w.now, w.style), day(e.NotAfter), namesText(e))
+}
+
+// end writes what is left. Only what is whole gets an end in JSON.
+func (w *listWriter) end(whole bool) error {
+	switch {
+	case w.a.json && whole:
+		return w.array.end()
+	case w.a.json:
+		return nil
+	case w.listed == 0 && whole:
+		w.a.note("Nothing to list.")
+	}
+	return w.table.end()
 }
 
 // stateCell is an entry's state in its colour.

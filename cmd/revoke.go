@@ -29,6 +29,7 @@ type revokeOptions struct {
 	lift       bool
 	validity   time.Duration
 	passphrase secretFlags
+	caKey      string
 }
 
 func newRevokeCmd(a *app, run func(context.Context, *revokeOptions) error) *cobra.Command {
@@ -70,14 +71,15 @@ final. A revoked authority takes everything below it along.`,
 		o.reason, err = pki.ParseReason(s)
 		return err
 	}}, "reason", "why: "+strings.Join(reasons, ", ")+" (default unspecified)")
-	addCRLFlags(c, &o.validity, &o.passphrase)
+	addCRLFlags(c, &o.validity, &o.passphrase, &o.caKey)
 	must(c.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp)))
 	return c
 }
 
-func addCRLFlags(c *cobra.Command, validity *time.Duration, passphrase *secretFlags) {
+func addCRLFlags(c *cobra.Command, validity *time.Duration, passphrase *secretFlags, caKey *string) {
 	c.Flags().Var(parsed(validity, "duration", profiles.ParseValidity), "validity", "until when the next CRL is promised: 7d, 36h (default 7d)")
 	passphrase.add(c, "passphrase", "passphrase of the authority's key")
+	addCAKeyFlag(c, caKey)
 }
 
 // revokedJSON is the result of revoke and of crl.
@@ -103,6 +105,7 @@ func (a *app) runRevoke(ctx context.Context, o *revokeOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	d.SetKeyFile(o.caKey)
 	var revocations []pkidir.Revocation
 	for _, t := range o.targets {
 		e, err := findOne(ctx, d, t)
@@ -190,13 +193,22 @@ func (a *app) showRevoked(ctx context.Context, d *pkidir.Dir, o *revokeOptions, 
 			return err
 		}
 	}
-	a.note("Servers know of it when they have the new CRL: %s", crls[0].Path)
+	for _, r := range revocations {
+		published := func(c pkidir.PublishedCRL) bool { return strings.EqualFold(c.Issuer, r.Entry.Issuer) }
+		if !slices.ContainsFunc(crls, published) {
+			a.warn("no server learns that %s is revoked: %s may not sign CRLs, since its key usage lacks crl sign", r.Entry.Name, r.Entry.Issuer)
+		}
+	}
+	if len(crls) > 0 {
+		a.note("Servers know of it when they have the new CRL: %s", crls[0].Path)
+	}
 	return nil
 }
 
 // sayWhatFalls names what an authority's revocation takes along.
 func (a *app) sayWhatFalls(ctx context.Context, l *ledger.Ledger, r pkidir.Revocation) error {
-	if r.Lift || r.Entry.Kind != ledger.KindAuthority {
+	// What a former certificate signed may stand below its successor.
+	if r.Lift || r.Entry.Kind != ledger.KindAuthority || !r.Entry.Current {
 		return nil
 	}
 	n := 0

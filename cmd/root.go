@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,6 +42,7 @@ type app struct {
 	quiet   bool
 	noColor bool
 
+	command     string          // the command that runs, for the log
 	interrupted <-chan struct{} // closed when the user wants it to end; may be nil
 }
 
@@ -78,6 +80,9 @@ MTLSCTL_PKI names another.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
+		PersistentPreRun: func(c *cobra.Command, _ []string) {
+			a.command = strings.TrimPrefix(c.CommandPath(), "mtlsctl ")
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(c, args[0])
@@ -109,12 +114,19 @@ MTLSCTL_PKI names another.`,
 	root.SetHelpCommandGroupID("")
 	addCommands(root, args, []maker{
 		{"init-ca", func() *cobra.Command { return newInitCACmd(a, nil) }},
+		{"import-ca", func() *cobra.Command { return newImportCACmd(a, nil) }},
+		{"import", func() *cobra.Command { return newImportCmd(a, nil) }},
 		{"issue", func() *cobra.Command { return newIssueCmd(a, args) }},
+		{"apply", func() *cobra.Command { return newApplyCmd(a, nil) }},
 		{"renew", func() *cobra.Command { return newRenewCmd(a, nil) }},
 		{"revoke", func() *cobra.Command { return newRevokeCmd(a, nil) }},
 		{"crl", func() *cobra.Command { return newCRLCmd(a, nil) }},
+		{"passwd", func() *cobra.Command { return newPasswdCmd(a, nil) }},
 		{"export", func() *cobra.Command { return newExportCmd(a) }},
+		{"backup", func() *cobra.Command { return newBackupCmd(a, nil) }},
+		{"restore", func() *cobra.Command { return newRestoreCmd(a, nil) }},
 		{"list", func() *cobra.Command { return newListCmd(a, nil) }},
+		{"log", func() *cobra.Command { return newLogCmd(a, nil) }},
 		{"tree", func() *cobra.Command { return newTreeCmd(a, nil) }},
 		{"show", func() *cobra.Command { return newShowCmd(a, nil) }},
 		{"version", func() *cobra.Command { return newVersionCmd(a) }},
@@ -159,7 +171,13 @@ func must(err error) {
 }
 
 // open opens the PKI directory that the flags name.
-func (a *app) open() (*pkidir.Dir, error) { return pkidir.Open(a.pkiPath, a.Now) }
+func (a *app) open() (*pkidir.Dir, error) {
+	d, err := pkidir.Open(a.pkiPath, a.Now)
+	if err == nil {
+		d.SetCommand(a.command)
+	}
+	return d, err
+}
 
 func (a *app) style(w io.Writer) term.Style {
 	return term.NewStyle(!a.noColor && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb" && term.IsTerminal(w))
@@ -189,6 +207,11 @@ func (a *app) warn(format string, args ...any) {
 // patience covers work that may take over a second.
 func (a *app) patience(what string) func() {
 	return term.Patience(a.Stderr, !a.quiet && term.IsTerminal(a.Stderr), what)
+}
+
+// progress is [app.patience] for work that can be counted.
+func (a *app) progress(what string, total int) (step func(int), done func()) {
+	return term.Progress(a.Stderr, !a.quiet && term.IsTerminal(a.Stderr), what, total)
 }
 
 // writeJSON writes the result for a program.

@@ -140,8 +140,9 @@ func setupScript(e *testscript.Env) error {
 	e.Values[stateKey{}] = &state{e.T(), map[string]map[string]string{}}
 	e.Setenv(envNow, pkitest.Clock().Format(time.RFC3339))
 	e.Setenv(envExit, filepath.Join(e.WorkDir, ".tmp", "exit-status"))
-	vectors, err := filepath.Abs(filepath.Join("..", "testdata", "vectors"))
-	e.Setenv("VECTORS", vectors)
+	testdata, err := filepath.Abs(filepath.Join("..", "testdata"))
+	e.Setenv("VECTORS", filepath.Join(testdata, "vectors"))
+	e.Setenv("MANIFESTS", filepath.Join(testdata, "manifests"))
 	return err
 }
 
@@ -157,9 +158,12 @@ func scriptCondition(cond string) (bool, error) {
 
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"absent":      cmdAbsent,
+		"answers":     cmdAnswers,
 		"cert":        cmdCert,
 		"consistent":  cmdConsistent,
 		"exitcode":    cmdExitcode,
+		"jks":         cmdJKS,
 		"json":        cmdJSON,
 		"ledger":      cmdLedger,
 		"mode":        cmdMode,
@@ -169,6 +173,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"snapshot":    cmdSnapshot,
 		"unchanged":   cmdUnchanged,
 		"unfinish":    cmdUnfinish,
+		"unpack":      cmdUnpack,
 		"userversion": cmdUserVersion,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +35,11 @@ func (s *secretFlags) add(c *cobra.Command, word, purpose string) {
 	f.StringVar(&s.env, word+"-env", "", "environment `variable` that holds the "+purpose)
 	f.BoolVar(&s.stdin, word+"-stdin", false, "read the "+purpose+" from standard input")
 	exclusive(c, word+"-file", word+"-env", word+"-stdin")
+}
+
+// addCAKeyFlag adds the way to a key that is not in the authority's folder.
+func addCAKeyFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "ca-key", "", "`file` with the authority's key, if that is not in its folder")
 }
 
 // given reports whether a flag says where the secret is.
@@ -71,7 +77,7 @@ func (s *secretFlags) read(a *app) ([]byte, error) {
 		secret = s.line
 	}
 	if len(secret) == 0 {
-		return nil, &usageError{err: fmt.Errorf("%s: there is no %s in it", from, s.word)}
+		return nil, &usageError{err: fmt.Errorf("%s: there is no %s in it", from, strings.ReplaceAll(s.word, "-", " "))}
 	}
 	return secret, nil
 }

@@ -129,9 +129,11 @@ func (a *app) runShow(ctx context.Context, o *showOptions) error {
 		"'mtlsctl list' shows the certificates there are")
 }
 
-// isPath reports whether an argument cannot be a name.
+// isPath reports whether an argument cannot be a name. What comes of manifests
+// has a slash in its name.
 func isPath(s string) bool {
-	return strings.ContainsRune(s, '/') || strings.ContainsRune(s, filepath.Separator)
+	_, err := pki.ParseName(s)
+	return err != nil && (strings.ContainsRune(s, '/') || strings.ContainsRune(s, filepath.Separator))
 }
 
 // findInPKI looks up a certificate or authority by its name, or else by its

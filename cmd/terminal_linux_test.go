@@ -164,6 +164,8 @@ func TestSecretsOnTerminal(t *testing.T) {
 		t.Error("the terminal stays without echo after an interrupt")
 	}
 
+	changePassphrase(t, closed, passphrase, secret)
+
 	// So does one while standard input is read.
 	t.Setenv(envMark, "reading")
 	w = onTerminal(t, work, "issue", "client", "bob", "--csr", "-")
@@ -176,6 +178,44 @@ func TestSecretsOnTerminal(t *testing.T) {
 	}
 	if err := checkConsistent(filepath.Join(closed, "pki")); err != nil {
 		t.Error(err)
+	}
+}
+
+// changePassphrase asks for the old passphrase, and twice for the new one; when
+// there is none yet, for the new one alone.
+func changePassphrase(t *testing.T, work, file, secret string) {
+	t.Helper()
+	const next = "donkey battery"
+	ask := func(code int, result string, dialogue ...string) {
+		t.Helper()
+		w := onTerminal(t, work, "passwd", "root")
+		for i := 0; i < len(dialogue); i += 2 {
+			w.expect(dialogue[i])
+			if echoes(t, w.screen) {
+				t.Error("what is typed is shown")
+			}
+			w.enter(dialogue[i+1])
+		}
+		got, screen := w.end()
+		if got != code || !strings.Contains(screen, result) || strings.Contains(screen, "horse") || strings.Contains(screen, "donkey") {
+			t.Errorf("status %d; on the screen is:\n%s", got, screen)
+		}
+		if !echoes(t, w.screen) {
+			t.Error("the terminal stays without echo")
+		}
+	}
+	const old, first, again = "Passphrase of the authority's key: ", "New passphrase: ", "Once more: "
+	ask(1, "wrong passphrase", old, "horse")
+	ask(1, "the two passphrases differ; nothing was changed", old, secret, first, next, again, "donkey")
+	ask(1, "the new passphrase is empty; nothing was changed", old, secret, first, "")
+	ask(0, "passphrase changed", old, secret, first, next, again, next)
+	t.Setenv("OLD", next)
+	if _, stderr, code := mtlsctl(t, work, "passwd", "root", "--passphrase-env", "OLD", "--remove"); code != 0 {
+		t.Fatal(stderr)
+	}
+	ask(0, "passphrase added", first, secret, again, secret)
+	if _, stderr, code := mtlsctl(t, work, "issue", "server", "after.example.com", "--passphrase-file", file); code != 0 {
+		t.Error(stderr)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ import (
 type Authority struct {
 	chain  []*x509.Certificate // its own certificate, then its parents, the top last
 	sent   int                 // how many of them peers are sent: all but a root
+	also   []*x509.Certificate // roots beside its own
 	signer crypto.Signer
 	urls   URLs
 	now    func() time.Time
@@ -25,6 +27,9 @@ type AuthorityConfig struct {
 	// issuer, and ends with the root. If the root is not there, the chain ends
 	// with the highest certificate that is, and that one is trusted.
 	Chain []*x509.Certificate
+	// Trusted are roots that go into bundles beside that of the chain: those of
+	// peers that are still, or already, under another root.
+	Trusted []*x509.Certificate
 	// Signer holds the authority's key; nil for one that only verifies.
 	Signer crypto.Signer
 	// URLs go into every certificate it signs.
@@ -76,6 +81,11 @@ func NewAuthority(c AuthorityConfig) (*Authority, error) {
 	if a.sent = len(a.chain); a.Root().CheckSignatureFrom(a.Root()) == nil {
 		a.sent--
 	}
+	for _, c := range c.Trusted {
+		if !slices.ContainsFunc(a.Roots(), c.Equal) {
+			a.also = append(a.also, c)
+		}
+	}
 	if a.now == nil {
 		a.now = time.Now //nolint:forbidigo // for those who bring no clock
 	}
@@ -100,6 +110,12 @@ func (a *Authority) FullChain() []*x509.Certificate {
 // Root returns the certificate at the top of the authority's chain, which is
 // what others trust: a root, or the highest that there is.
 func (a *Authority) Root() *x509.Certificate { return a.chain[len(a.chain)-1] }
+
+// Roots returns what goes into the bundles of those it signs: [Authority.Root],
+// then the other roots that it was made with.
+func (a *Authority) Roots() []*x509.Certificate {
+	return append([]*x509.Certificate{a.Root()}, a.also...)
+}
 
 // CanSign reports whether the authority's key is here.
 func (a *Authority) CanSign() bool { return a.signer != nil }

@@ -2,7 +2,6 @@ package pki
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -181,17 +180,11 @@ func (a *Authority) SignCRL(number *big.Int, nextUpdate time.Time, revoked []Rev
 		}
 		list.ExtraExtensions = []pkix.Extension{point}
 	}
-	seen := make(map[string]bool, len(revoked))
-	for _, r := range revoked {
-		if r.Serial == nil || seen[string(r.Serial.Bytes())] {
-			return nil, fmt.Errorf("the serial %x is in the CRL twice, or missing", r.Serial)
-		}
-		seen[string(r.Serial.Bytes())] = true
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
-			SerialNumber: r.Serial, RevocationTime: r.At.UTC(), ReasonCode: int(r.Reason),
-		})
+	entries, err := revokedEntries(revoked)
+	if err != nil {
+		return nil, err
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, &issuer, a.signer)
+	der, err := createCRL(list, entries, &issuer, a.signer)
 	if err != nil {
 		return nil, fmt.Errorf("signing a CRL: %w", err)
 	}

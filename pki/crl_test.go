@@ -30,6 +30,9 @@ func everyReason() (all []pki.Revocation) {
 		all = append(all, pki.Revocation{Serial: big.NewInt(int64(1000 - i)), At: at, Reason: r})
 	}
 	long := new(big.Int).SetBit(big.NewInt(7), 158, 1)
+	// The other form of a time begins with 2050.
+	all = append(all, pki.Revocation{Serial: big.NewInt(2049), At: time.Date(2049, 12, 31, 23, 59, 59, 0, time.UTC)},
+		pki.Revocation{Serial: big.NewInt(2050), At: time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)})
 	return append(all, pki.Revocation{Serial: long, At: pkitest.Clock(), Reason: pki.KeyCompromise})
 }
 
@@ -147,6 +150,52 @@ func TestSignCRLRefuses(t *testing.T) {
 	// The largest number that there is.
 	if _, err := root.SignCRL(new(big.Int).Sub(wide, one), next, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// The issuing distribution point is critical, has the URLs as its full name, and
+// nothing else (RFC 5280 section 5.2.5).
+func TestSignCRLPoint(t *testing.T) {
+	t.Parallel()
+	const now, before = "http://a.example/crl", "http://old.example/crl"
+	root := pkitest.Root(t)
+	a := pkitest.Authority(t, pki.AuthorityConfig{
+		Chain: pkitest.Issuing(t).FullChain(), Signer: pkitest.Key(t, profiles.ECP256, pkitest.IssuingKey), URLs: pki.URLs{CRL: []string{now}},
+	})
+	der, err := a.SignCRL(big.NewInt(1), pkitest.Clock().Add(week), nil, now, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crl, err := x509.ParseRevocationList(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point := crl.Extensions[len(crl.Extensions)-1]
+	uri := func(s string) string { return "\x86" + string(rune(len(s))) + s }
+	names := uri(now) + uri(before)
+	want := "\x30" + string(rune(len(names)+4)) + "\xa0" + string(rune(len(names)+2)) + "\xa0" + string(rune(len(names))) + names
+	if point.Id.String() != "2.5.29.28" || !point.Critical || string(point.Value) != want {
+		t.Errorf("%v, critical %v\ngot  %x\nwant %x", point.Id, point.Critical, point.Value, want)
+	}
+	if crl := signCRL(t, a, 2, nil); len(crl.Extensions) != 2 {
+		t.Errorf("a point that was not asked for: %v", crl.Extensions)
+	}
+
+	withURL := pkitest.Authority(t, pki.AuthorityConfig{
+		Chain: root.FullChain(), Signer: pkitest.Key(t, profiles.ECP256, pkitest.RootKey), URLs: pki.URLs{CRL: []string{now}},
+	})
+	for _, c := range []struct {
+		by     *pki.Authority
+		points []string
+		text   string
+	}{
+		{withURL, []string{now}, "its own certificate names none"},
+		{a, []string{before}, "none of its names is a CRL URL of the authority"},
+		{a, []string{now, "crl"}, "crl"},
+	} {
+		if der, err := c.by.SignCRL(big.NewInt(1), pkitest.Clock().Add(week), nil, c.points...); !errors.Is(err, pki.ErrPoint) || der != nil || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%v: %v; want %q", c.points, err, c.text)
+		}
 	}
 }
 

@@ -18,11 +18,13 @@ import (
 
 // A Draft is a certificate that has passed its profile and its issuer's limits
 // and may be signed once. Only [Authority.Prepare], [Authority.PrepareCA],
-// [PrepareRoot], and for exact requests [Authority.PrepareExact] and
-// [PrepareSelfSigned], make one.
+// [PrepareRoot], for exact requests [Authority.PrepareExact] and
+// [PrepareSelfSigned], and for what exists [Authority.PrepareAgain] and
+// [PrepareRootAgain], make one.
 type Draft struct {
 	template *x509.Certificate
-	exact    bool // key identifiers and signature algorithm are cert-manager's
+	exact    bool              // key identifiers and signature algorithm are cert-manager's
+	former   *x509.Certificate // what is certified again; nil for something new
 	signed   atomic.Bool
 	key      profiles.KeyType
 	pub      crypto.PublicKey // nil: any key of type key
@@ -47,6 +49,7 @@ func (d *Draft) warn(format string, args ...any) {
 // A PolicyError says which demand of a profile a request does not meet.
 type PolicyError struct {
 	Profile string
+	Rule    string // the field of the profile that says so: "sans.required"
 	Problem string
 }
 
@@ -72,36 +75,39 @@ func (a *Authority) Prepare(p *profiles.Profile, r Request) (*Draft, error) {
 	}
 	d := &Draft{issuer: a, pub: r.PublicKey}
 	r.SANs = once(r.SANs)
-	policy := func(format string, args ...any) (*Draft, error) {
-		return nil, &PolicyError{p.Name(), fmt.Sprintf(format, args...)}
+	policy := func(rule, format string, args ...any) (*Draft, error) {
+		return nil, &PolicyError{p.Name(), rule, fmt.Sprintf(format, args...)}
 	}
 	var err error
 	if d.key, err = requestedKey(r, p.Key()); err != nil {
 		return nil, err
 	}
 	if !slices.Contains(p.Keys(), d.key) {
-		return policy("%s keys are not allowed", d.key)
+		return policy("keys", "%s keys are not allowed", d.key)
 	}
 	if err := r.Subject.Check(); err != nil {
 		return nil, err
 	}
 	subject := fillSubject(r.Subject, p.Subject())
 	if err := subject.Check(); err != nil {
-		return policy("its own %v", err)
+		return policy("subject", "its own %v", err)
 	}
 	if subject.CommonName == "" && len(r.SANs) == 0 {
 		return nil, ErrNoName
 	}
 	for _, s := range r.SANs {
 		if !p.Allows(s.kind) {
-			return policy("%s names are not allowed, and this is one: %s", s.kind, s.value)
+			return policy("sans.allowed", "%s names are not allowed, and this is one: %s", s.kind, s.value)
 		}
+	}
+	if err := checkPatterns(p, subject.CommonName, r.SANs); err != nil {
+		return nil, err
 	}
 	if err := d.checkSPIFFE(p, r.SANs); err != nil {
 		return nil, err
 	}
 	if need := p.Required(); len(need) > 0 && !slices.ContainsFunc(r.SANs, func(s SAN) bool { return slices.Contains(need, s.kind) }) {
-		return policy("it needs a name of kind %s", profiles.JoinKinds(need, " or "))
+		return policy("sans.required", "it needs a name of kind %s", profiles.JoinKinds(need, " or "))
 	}
 	if err := a.checkPurposes(p.ExtKeyUsage()); err != nil {
 		return nil, err
@@ -127,7 +133,7 @@ func (a *Authority) Prepare(p *profiles.Profile, r Request) (*Draft, error) {
 		return nil, err
 	}
 	if longest := p.MaxValidity(); longest != 0 && t.NotAfter.Sub(t.NotBefore) > longest {
-		return policy("it certifies for %s at most", profiles.FormatValidity(longest))
+		return policy("maxValidity", "it certifies for %s at most", profiles.FormatValidity(longest))
 	}
 	if err := checkConstraints(a.chain, t, subject.CommonName); err != nil {
 		return nil, err
@@ -137,6 +143,25 @@ func (a *Authority) Prepare(p *profiles.Profile, r Request) (*Draft, error) {
 	}
 	d.template = t
 	return d, nil
+}
+
+// checkPatterns holds names to the patterns of a profile. Its error is a
+// [*PolicyError].
+func checkPatterns(p *profiles.Profile, commonName string, sans []SAN) error {
+	var err error
+	for _, s := range sans {
+		if err == nil {
+			err = p.CheckName(s.kind, s.value)
+		}
+	}
+	if err == nil && commonName != "" {
+		host := looksLikeHost(strings.TrimPrefix(commonName, "*."))
+		err = p.CheckCommonName(commonName, host)
+	}
+	if broken, ok := errors.AsType[*profiles.NameError](err); ok {
+		return &PolicyError{p.Name(), broken.Rule, broken.Error()}
+	}
+	return err
 }
 
 // PrepareCA measures r against the authority and makes the draft of an

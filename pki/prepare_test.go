@@ -28,6 +28,7 @@ func TestPrepareRefuses(t *testing.T) {
 	ca := pkitest.Issuing(t)
 	x := pki.Subject{CommonName: "x"}
 	narrow := profile(t, "usages: [client auth]\nkeys: [ed25519, rsa-2048]\nsans: {allowed: [dns, uri]}")
+	named := profile(t, "usages: [client auth]\nnames: {permit: {dns: ['*.example.com']}, exclude: {dns: [a.example.com]}}")
 	badSubject := profile(t, "usages: [client auth]\nsubject: {countries: [Germany]}")
 	for name, tt := range map[string]struct {
 		profile *profiles.Profile
@@ -47,8 +48,14 @@ func TestPrepareRefuses(t *testing.T) {
 			`profile "test": EC P-384 keys are not allowed`, nil},
 		"two keys": {profiles.Client(), pki.Request{Subject: x, Key: profiles.RSA2048, PublicKey: pkitest.Key(t, profiles.ECP256, pkitest.LeafKey).Public()},
 			"key not accepted: it is EC P-256, and RSA 2048 was asked for", pki.ErrKey},
-		"RSA of an odd size":    {profiles.Client(), pki.Request{Subject: x, PublicKey: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int), 2499, 1), E: 65537}}, "key not accepted: RSA of 2500 bits; 2048, 3072 and 4096 are", pki.ErrKey},
-		"no key we know":        {profiles.Client(), pki.Request{Subject: x, PublicKey: "key"}, "key not accepted: it is neither EC, RSA nor Ed25519", pki.ErrKey},
+		"RSA of an odd size": {profiles.Client(), pki.Request{Subject: x, PublicKey: &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int), 2499, 1), E: 65537}}, "key not accepted: RSA of 2500 bits; 2048, 3072 and 4096 are", pki.ErrKey},
+		"no key we know":     {profiles.Client(), pki.Request{Subject: x, PublicKey: "key"}, "key not accepted: it is neither EC, RSA nor Ed25519", pki.ErrKey},
+		"name not permitted": {named, pki.Request{Subject: x, SANs: pkitest.SANs(t, "b.example.com", "a.example.org")},
+			`profile "test": DNS name "a.example.org" is not permitted by names.permit.dns: *.example.com`, nil},
+		"name excluded": {named, pki.Request{Subject: x, SANs: pkitest.SANs(t, "*.example.com")},
+			`profile "test": DNS name "*.example.com" is excluded by names.exclude.dns: a.example.com`, nil},
+		"common name not permitted": {named, pki.Request{Subject: pki.Subject{CommonName: "*.example.org"}},
+			`profile "test": common name "*.example.org" is not permitted by names.permit.dns: *.example.com`, nil},
 		"profile's bad subject": {badSubject, pki.Request{Subject: x}, `profile "test": its own subject C "Germany": a country is two capital letters, as in DE`, nil},
 	} {
 		d, err := ca.Prepare(tt.profile, tt.request)
@@ -62,7 +69,15 @@ func TestPrepareRefuses(t *testing.T) {
 			t.Errorf("%s: %T", name, err)
 		}
 	}
-	_, err := ca.Prepare(profiles.Client(), pki.Request{Subject: pki.Subject{CommonName: "a\tb"}})
+	var policy *pki.PolicyError
+	_, err := ca.Prepare(named, pki.Request{Subject: x, SANs: pkitest.SANs(t, "a.example.org")})
+	if !errors.As(err, &policy) || policy.Rule != "names.permit.dns" {
+		t.Errorf("the rule of %v is %+v", err, policy)
+	}
+	if _, err := ca.Prepare(named, pki.Request{Subject: x, SANs: pkitest.SANs(t, "b.example.com", "10.0.0.1")}); err != nil {
+		t.Error(err)
+	}
+	_, err = ca.Prepare(profiles.Client(), pki.Request{Subject: pki.Subject{CommonName: "a\tb"}})
 	if _, ok := errors.AsType[*pki.SubjectError](err); !ok {
 		t.Errorf("bad subject: %v", err)
 	}

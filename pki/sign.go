@@ -61,7 +61,7 @@ func (a *Authority) Issue(p *profiles.Profile, r Request) (*Bundle, error) {
 	if !a.CanSign() { // said before a key is made in vain
 		return nil, a.errNoKey()
 	}
-	b := &Bundle{Roots: []*x509.Certificate{a.Root()}}
+	b := &Bundle{Roots: a.Roots()}
 	pub := r.PublicKey
 	if pub == nil {
 		if b.Key, err = GenerateKey(d.key); err != nil {
@@ -117,7 +117,7 @@ func (a *Authority) NewIntermediate(r CARequest) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewAuthority(AuthorityConfig{Chain: append([]*x509.Certificate{cert}, a.chain...), Signer: key, Now: a.now})
+	return NewAuthority(AuthorityConfig{Chain: append([]*x509.Certificate{cert}, a.chain...), Trusted: a.also, Signer: key, Now: a.now})
 }
 
 // sign is the one place where a certificate is signed. A nil parent means that
@@ -149,9 +149,12 @@ func (d *Draft) sign(parent *x509.Certificate, pub crypto.PublicKey, signer cryp
 	} else {
 		issuer = parent.RawSubject
 	}
-	if d.exact {
+	switch {
+	case d.former != nil:
+		err = d.identifyAgain(t, parent, pub, signer.Public())
+	case d.exact:
 		err = identifyExactly(t, parent, issuer, pub, signer.Public())
-	} else {
+	default:
 		err = identify(t, parent, pub)
 	}
 	if err != nil {

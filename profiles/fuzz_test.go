@@ -45,7 +45,7 @@ func FuzzParseValidity(f *testing.F) {
 
 func FuzzParseProfile(f *testing.F) {
 	seed(f, []string{
-		"usages: [client auth]", everyField, "usages: &a [any]\nkeys: *a", "{}", "- 1", "usages: [client auth]\n---\n", "\t", "a: b: c", "!!binary x",
+		"usages: [client auth]", everyField, namesProfile, "usages: &a [any]\nkeys: *a", "{}", "- 1", "usages: [client auth]\n---\n", "\t", "a: b: c", "!!binary x",
 		"usages: [key agreement, encipher only]\nkeys: [ec-p256]", "? [a]\n: b", "<<: {usages: [any]}",
 	})
 	f.Fuzz(func(t *testing.T, s string) {

@@ -39,6 +39,8 @@ type Config struct {
 	Subject SubjectConfig `yaml:"subject"`
 	// SANs says which kinds of subject alternative names there may and must be.
 	SANs SANConfig `yaml:"sans"`
+	// Names says which names of those kinds, and which common names.
+	Names NamesConfig `yaml:"names"`
 	// CSR lists what is taken over from a signing request beside its public
 	// key: "commonName", the subject fields of [SubjectConfig], and kinds of
 	// names. Default: commonName and every kind that SANs allows. An empty
@@ -102,6 +104,8 @@ type Profile struct {
 	allowed     []SANKind
 	required    []SANKind
 	csr         []string
+	permit      patterns
+	exclude     patterns
 }
 
 // Parse reads the YAML of a profile file. Unknown fields, several documents
@@ -137,9 +141,13 @@ func yamlError(err error) error {
 		" into profiles.Config", ", not fields",
 		" into profiles.SubjectConfig", ", not fields",
 		" into profiles.SANConfig", ", not fields",
+		" into profiles.NamesConfig", ", not fields",
+		" into profiles.NamePatterns", ", not fields",
 		" not found in type profiles.Config", " is unknown",
 		" not found in type profiles.SubjectConfig", " is unknown in subject",
 		" not found in type profiles.SANConfig", " is unknown in sans",
+		" not found in type profiles.NamesConfig", " is unknown in names",
+		" not found in type profiles.NamePatterns", " is unknown in names.permit and names.exclude",
 	)
 	return errors.New(words.Replace(strings.Join(t.Errors, "; ")))
 }
@@ -204,6 +212,12 @@ func New(name string, c Config) (*Profile, error) {
 		if !slices.Contains(p.allowed, k) {
 			return fail("sans.required", fmt.Errorf("%s is not among sans.allowed", string(k)))
 		}
+	}
+	if p.permit, err = parsePatterns(c.Names.Permit, p.allowed); err != nil {
+		return fail("names.permit", err)
+	}
+	if p.exclude, err = parsePatterns(c.Names.Exclude, p.allowed); err != nil {
+		return fail("names.exclude", err)
 	}
 	if p.csr, err = csrWords(c.CSR, p.allowed); err != nil {
 		return fail("csr", err)

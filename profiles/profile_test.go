@@ -25,6 +25,7 @@ type facts struct {
 	Subject               profiles.SubjectConfig
 	Allowed, Required     []profiles.SANKind
 	CSR                   []string
+	Permit, Exclude       map[profiles.SANKind]string
 }
 
 func factsOf(p *profiles.Profile) facts {
@@ -42,6 +43,15 @@ func factsOf(p *profiles.Profile) facts {
 	for _, w := range append([]string{"commonName", "organizations", "organizationalUnits", "countries", "provinces", "localities"}, words(profiles.SANKinds())...) {
 		if p.TakesFromCSR(w) {
 			f.CSR = append(f.CSR, w)
+		}
+	}
+	f.Permit, f.Exclude = map[profiles.SANKind]string{}, map[profiles.SANKind]string{}
+	for _, k := range profiles.PatternKinds() {
+		if p.Permitted(k) != nil {
+			f.Permit[k] = fmt.Sprint(p.Permitted(k))
+		}
+		if p.Excluded(k) != nil {
+			f.Exclude[k] = fmt.Sprint(p.Excluded(k))
 		}
 	}
 	return f
@@ -115,6 +125,13 @@ subject:
 sans:
   allowed: [DNS, spiffe]
   required: [spiffe]
+names:
+  permit:
+    commonName: ["web-*", api]
+    dns: ["*.example.com"]
+    spiffe: [spiffe://example.org/ns/prod/]
+  exclude:
+    dns: [admin.example.com]
 csr: [commonName, organizations, spiffe]
 `
 
@@ -162,6 +179,10 @@ func TestParse(t *testing.T) {
 			},
 			Allowed: []profiles.SANKind{"dns", "spiffe"}, Required: []profiles.SANKind{"spiffe"},
 			CSR: []string{"commonName", "organizations", "spiffe"},
+			Permit: map[profiles.SANKind]string{
+				profiles.KindCommonName: "[web-* api]", "dns": "[*.example.com]", "spiffe": "[spiffe://example.org/ns/prod/]",
+			},
+			Exclude: map[profiles.SANKind]string{"dns": "[admin.example.com]"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ type room struct {
 // internal/pkitest besides.
 var rooms = map[string]room{
 	"cmd/mtlsctl": {imports: "cmd"},
-	"cmd": {imports: "export internal/plan internal/manifest internal/pkidir internal/ledger " +
+	"cmd": {imports: "export internal/plan internal/manifest internal/pkidir internal/ledger internal/easyrsa " +
 		"internal/probe internal/trust internal/term internal/atomicfile pki profiles"},
 
 	"export":   {imports: "pki profiles", pure: true},
@@ -43,17 +43,20 @@ var rooms = map[string]room{
 
 	"internal/plan":     {imports: "internal/manifest pki profiles", pure: true},
 	"internal/manifest": {imports: "pki profiles"},
-	"internal/pkidir":   {imports: "internal/ledger internal/atomicfile pki profiles"},
-	"internal/ledger":   {imports: "pki profiles"},
+	"internal/pkidir":   {imports: "internal/ledger internal/keystore internal/atomicfile pki profiles"},
+	"internal/easyrsa":  {imports: "pki profiles", pure: true},
+	"internal/ledger":   {imports: "internal/sqlite pki profiles"},
+	"internal/keystore": {imports: "internal/sqlite"},
 
 	"internal/atomicfile": {},
 	"internal/probe":      {},
+	"internal/sqlite":     {},
 	"internal/term":       {},
 	"internal/trust":      {},
 
 	// For tests and make targets. No other room has these in its row.
 	"internal/arrows":  {},
-	"internal/bench":   {},
+	"internal/bench":   {imports: "internal/ledger"},
 	"internal/demo":    {},
 	"internal/e2e":     {},
 	"internal/pkitest": {imports: "pki profiles"},
@@ -89,8 +92,8 @@ var guards = []guard{
 	{"os", "Create CreateTemp Link OpenFile Rename Symlink Truncate WriteFile", "internal/atomicfile internal/bench", "files are written through internal/atomicfile"},
 
 	// One room for each dependency that could otherwise spread.
-	{"database/sql", "", "internal/ledger", "SQL stays in the ledger"},
-	{"modernc.org/sqlite", "", "internal/ledger", "SQL stays in the ledger"},
+	{"database/sql", "", "internal/ledger internal/keystore internal/sqlite", "SQL stays in the ledger and the keys"},
+	{"modernc.org/sqlite", "", "internal/sqlite", "databases are opened by internal/sqlite"},
 	{"github.com/spf13/cobra", "", "cmd", "commands and flags stay in cmd"},
 	{"github.com/spf13/pflag", "", "cmd", "commands and flags stay in cmd"},
 	{"github.com/fatih/color", "", "internal/term", "colour stays in internal/term"},

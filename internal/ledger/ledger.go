@@ -9,18 +9,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/mtlsctl/mtlsctl/internal/sqlite"
 )
 
 // A Ledger is open on one database. It is safe for concurrent use, and many
 // processes may have the same one open.
-type Ledger struct{ db *sql.DB }
+type Ledger struct {
+	db       *sql.DB
+	prepared sqlite.Prepared
+	actor    Actor
+}
 
 // Kinds of entries.
 const (
@@ -45,6 +45,10 @@ type Entry struct {
 	Current   bool            // this is the certificate that Name stands for now
 	RevokedAt time.Time       // zero unless revoked
 	Reason    int             // CRLReason, RFC 5280 section 5.3.1
+	// Manifest is what a manifest said, for whoever wrote it there; nil unless it
+	// came of one.
+	Manifest  json.RawMessage
+	RemovedAt time.Time // zero unless its name was taken from it by [Ledger.Remove]
 }
 
 // Status says what a certificate is good for.
@@ -58,6 +62,7 @@ const (
 	Expired    Status = "expired"
 	Revoked    Status = "revoked"
 	Superseded Status = "superseded" // another certificate has its name now
+	Removed    Status = "removed"    // it was removed, and its key with it
 )
 
 // Status returns the state of e at the moment now.
@@ -67,6 +72,8 @@ func (e *Entry) Status(now time.Time) Status {
 		return Revoked
 	case now.After(e.NotAfter):
 		return Expired
+	case !e.RemovedAt.IsZero():
+		return Removed
 	case !e.Current:
 		return Superseded
 	case now.Before(e.NotBefore):
@@ -77,13 +84,14 @@ func (e *Entry) Status(now time.Time) Status {
 
 // What goes wrong with a ledger.
 var (
-	ErrNewer    = errors.New("made by a newer version of mtlsctl")
 	ErrNotFound = errors.New("not in the ledger")
 	ErrExists   = errors.New("exists already")
-	ErrFull     = errors.New("the disk is full")
-	ErrReadOnly = errors.New("the ledger cannot be written to")
-	ErrClosed   = errors.New("the ledger cannot be opened")
-	ErrDamaged  = errors.New("the ledger is damaged")
+	ErrNewer    = sqlite.ErrNewer
+	ErrFull     = sqlite.ErrFull
+	ErrReadOnly = sqlite.ErrReadOnly
+	ErrClosed   = sqlite.ErrClosed
+	ErrDamaged  = sqlite.ErrDamaged
+	ErrNoLocks  = sqlite.ErrNoLocks
 )
 
 // An ExistsError names what exists already. Its cause is [ErrExists].
@@ -97,108 +105,66 @@ func (e *ExistsError) Error() string { return fmt.Sprintf("%s %q %v", e.Kind, e.
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
-// busyTimeout is how long a statement waits for another process.
-const busyTimeout = 5 * time.Second
-
 // Create is [Open], and makes the ledger if there is none.
 func Create(ctx context.Context, path string) (*Ledger, error) {
-	return openToWrite(ctx, path, "rwc")
+	return open(ctx, path, sqlite.MakeIt)
 }
 
 // Open opens the ledger at path to read and write, and brings its tables up to
 // date. A ledger of a later version is [ErrNewer].
 func Open(ctx context.Context, path string) (*Ledger, error) {
-	return openToWrite(ctx, path, "rw")
-}
-
-func openToWrite(ctx context.Context, path, mode string) (*Ledger, error) {
-	l, version, err := open(ctx, path, mode)
-	if err != nil {
-		return nil, err
-	}
-	if version < len(migrations) {
-		err = l.migrate(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	return open(ctx, path, sqlite.ReadWrite)
 }
 
 // OpenReadOnly opens the ledger at path to read. It makes and changes nothing,
-// unless a process was killed while it wrote: what that one began is undone.
+// unless the ledger is of an earlier version, or a process was killed while it
+// wrote: what that one began is undone.
 func OpenReadOnly(ctx context.Context, path string) (*Ledger, error) {
-	l, version, err := open(ctx, path, "ro")
-	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
-		return Open(ctx, path)
-	}
+	return open(ctx, path, sqlite.ReadOnly)
+}
+
+func open(ctx context.Context, path string, mode sqlite.Mode) (*Ledger, error) {
+	db, err := schema().Open(ctx, path, mode)
 	if err != nil {
 		return nil, err
 	}
-	if version < len(migrations) {
-		if err := l.Close(); err != nil {
-			return nil, err
-		}
-		return Open(ctx, path)
-	}
-	return l, nil
-}
-
-func open(ctx context.Context, path, mode string) (*Ledger, int, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	abs = filepath.ToSlash(abs)
-	if !strings.HasPrefix(abs, "/") {
-		abs = "/" + abs
-	}
-	// A rollback journal with full sync, SQLite's default, is durable at commit,
-	// needs no shared memory, and leaves the whole ledger in one file. That the
-	// journal stays, its head wiped, saves a sync of the folder.
-	dsn := "file://" + (&url.URL{Path: abs}).EscapedPath() + "?mode=" + mode + "&_txlock=immediate" +
-		fmt.Sprintf("&_pragma=busy_timeout(%d)", busyTimeout.Milliseconds())
-	if mode != "ro" {
-		dsn += "&_pragma=journal_mode(persist)"
-	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, 0, explain(err)
-	}
-	db.SetMaxOpenConns(1)
-	l := &Ledger{db}
-	var version int
-	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	if err == nil && version > len(migrations) {
-		err = fmt.Errorf("the ledger has format %d, and this program knows %d: %w", version, len(migrations), ErrNewer)
-	}
-	if err != nil {
-		return nil, 0, errors.Join(explain(err), db.Close())
-	}
-	return l, version, nil
+	return &Ledger{db: db, actor: Actor{Now: func() time.Time { return time.Unix(0, 0) }}}, nil
 }
 
 // Close closes the ledger.
-func (l *Ledger) Close() error { return l.db.Close() }
+func (l *Ledger) Close() error { return errors.Join(l.prepared.Close(), l.db.Close()) }
+
+// An Actor is who writes to a ledger, as its log says.
+type Actor struct {
+	Command string           // as in "issue"; no argument of it, and no secret
+	Now     func() time.Time // the clock; not nil
+}
+
+// SetActor says who writes from now on. Until then the log names nobody, and the
+// year 1970.
+func (l *Ledger) SetActor(a Actor) { l.actor = a }
+
+// update calls f in a transaction.
+func (l *Ledger) update(ctx context.Context, f func(*sql.Tx) error) error {
+	return schema().Update(ctx, l.db, f)
+}
 
 // explain gives an error of SQLite the cause that a caller can tell.
 func explain(err error) error {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return err
+	return schema().Explain(err)
+}
+
+// each calls f for every row of a query.
+func (l *Ledger) each(ctx context.Context, f func(*sql.Rows) error, query string, args ...any) (err error) {
+	rows, err := l.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return explain(err)
 	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	case sqlite3.SQLITE_CANTOPEN:
-		return fmt.Errorf("%w: %w", ErrClosed, err)
-	case sqlite3.SQLITE_BUSY:
-		return fmt.Errorf("another process kept the ledger busy for %s: %w", busyTimeout, err)
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return explain(err)
+		}
 	}
-	return fmt.Errorf("ledger: %w", err)
+	return explain(rows.Err())
 }

@@ -35,7 +35,7 @@ func newLedger(t *testing.T) *ledger.Ledger {
 		return ledger.Entry{
 			Name: fmt.Sprintf("n%d", n), Kind: ledger.KindCertificate, Profile: "server", Issuer: issuer,
 			Serial: fmt.Sprintf("%02x", n), SANs: []string{}, Request: json.RawMessage("{}"), DER: []byte{1},
-			NotBefore: pkitest.Clock(), NotAfter: pkitest.Clock().Add(time.Duration(n) * day), IssuedAt: pkitest.Clock(),
+			NotBefore: pkitest.Clock(), NotAfter: pkitest.Clock().Add(time.Duration(n) * day), IssuedAt: pkitest.Clock(), Current: true,
 		}
 	}
 	var entries []ledger.Entry

@@ -1,13 +1,12 @@
 package ledger
 
-import (
-	"context"
-	"fmt"
-)
+import "github.com/mtlsctl/mtlsctl/internal/sqlite"
 
-// migrations bring the tables from one version to the next; the number of those
-// done is the database's user_version. A migration that was released is never
-// changed.
+// schema is that of every ledger.
+func schema() *sqlite.Schema { return &sqlite.Schema{Name: "the ledger", Migrations: migrations} }
+
+// migrations bring the tables from one version to the next. A migration that was
+// released is never changed.
 var migrations = []string{
 	`CREATE TABLE certificates (
 		id         INTEGER PRIMARY KEY,
@@ -39,26 +38,45 @@ var migrations = []string{
 		entries     INTEGER NOT NULL,
 		PRIMARY KEY (issuer, number)
 	) STRICT, WITHOUT ROWID;`,
-}
-
-func (l *Ledger) migrate(ctx context.Context) error {
-	tx, err := l.db.BeginTx(ctx, nil)
-	if err != nil {
-		return explain(err)
-	}
-	defer tx.Rollback() //nolint:errcheck // nothing to undo after a commit
-	// Another process may have been faster.
-	var version int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return explain(err)
-	}
-	for ; version < len(migrations); version++ {
-		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
-			return explain(err)
-		}
-	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
-		return explain(err)
-	}
-	return explain(tx.Commit())
+	`ALTER TABLE certificates ADD COLUMN manifest TEXT; -- JSON; what a manifest said
+	ALTER TABLE certificates ADD COLUMN removed_at INTEGER;
+	CREATE INDEX certificates_authorities ON certificates (name) WHERE kind = 'authority';
+	CREATE TABLE issuers (
+		kind      TEXT NOT NULL,
+		namespace TEXT NOT NULL, -- empty for a ClusterIssuer
+		name      TEXT NOT NULL,
+		spec      TEXT NOT NULL, -- JSON object
+		PRIMARY KEY (kind, namespace, name)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE exports (
+		path    TEXT PRIMARY KEY, -- outside the PKI directory
+		name    TEXT NOT NULL COLLATE NOCASE,
+		format  TEXT NOT NULL,
+		options TEXT NOT NULL, -- JSON object
+		sha256  TEXT NOT NULL  -- of what was written, hexadecimal
+	) STRICT, WITHOUT ROWID;
+	CREATE INDEX exports_by_name ON exports (name);
+	CREATE TABLE log (
+		id      INTEGER PRIMARY KEY,
+		at      INTEGER NOT NULL,
+		command TEXT NOT NULL,
+		action  TEXT NOT NULL,
+		name    TEXT NOT NULL,
+		issuer  TEXT NOT NULL,
+		serial  TEXT NOT NULL,
+		detail  TEXT NOT NULL
+	) STRICT;
+	CREATE TRIGGER log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;
+	CREATE TRIGGER log_as_it_is BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log only grows'); END;`,
+	// All that a CRL says: the rows themselves are all over the file.
+	`CREATE INDEX certificates_by_any_name ON certificates (name);
+	DROP INDEX certificates_revoked;
+	CREATE INDEX certificates_on_crl ON certificates (issuer, not_after, serial, revoked_at, reason) WHERE revoked_at IS NOT NULL;`,
+	`CREATE TABLE revocations ( -- of certificates that are not on record
+		issuer     TEXT    NOT NULL COLLATE NOCASE,
+		serial     TEXT    NOT NULL,
+		revoked_at INTEGER NOT NULL,
+		reason     INTEGER NOT NULL,
+		PRIMARY KEY (issuer, serial)
+	) STRICT, WITHOUT ROWID;`,
 }

@@ -23,6 +23,9 @@ type AuthorityOrder struct {
 	URLs    pki.URLs // go into what the new authority signs
 	// Secret encrypts the key at rest, if it is not empty.
 	Secret []byte
+	// KeyOut is a file that must not exist yet, outside the PKI directory: the key
+	// is written there and nowhere else. Empty for the authority's folder.
+	KeyOut string
 }
 
 // AuthorityOptions are what all orders of one call have in common.
@@ -31,6 +34,8 @@ type AuthorityOptions struct {
 	// Default is the name that becomes the default authority; empty leaves it as
 	// it is. Where there is none yet, it is the last of the new ones.
 	Default string
+	Command string // as [Dir.SetCommand] takes it
+	KeyFile string // as [Dir.SetKeyFile] takes it
 }
 
 // The profile names of authorities in the ledger.
@@ -45,6 +50,9 @@ func (d *Dir) checkNew(ctx context.Context, orders []AuthorityOrder) error {
 		return err
 	}
 	for _, order := range orders {
+		if err := d.checkKeyOut(order.KeyOut); err != nil {
+			return err
+		}
 		e := &ledger.Entry{Name: order.Name.String(), Kind: ledger.KindAuthority}
 		if err := d.checkFree(ctx, e, false); err != nil {
 			return err
@@ -92,8 +100,7 @@ func (d *Dir) placed(issued []Issued) []Issued {
 // their folders. The caller holds the lock.
 func (d *Dir) recordAuthorities(ctx context.Context, items []item, orders []AuthorityOrder, def string) error {
 	// Another process may have changed them before it gave the lock away.
-	var err error
-	if d.settings, err = readSettings(d.root); err != nil {
+	if err := d.loadSettings(); err != nil {
 		return &PathError{d.path, err}
 	}
 	for i := range items {
@@ -110,10 +117,11 @@ func (d *Dir) recordAuthorities(ctx context.Context, items []item, orders []Auth
 	for _, order := range orders {
 		urls[order.Name.String()] = order.URLs
 	}
-	if def == "" && d.settings.Default == "" {
+	if def == "" && d.DefaultAuthority() == "" {
 		def = orders[len(orders)-1].Name.String()
 	}
 	last := &items[len(items)-1]
+	var err error
 	if last.settings, err = d.changedSettings(def, urls); err != nil {
 		return err
 	}
@@ -122,7 +130,7 @@ func (d *Dir) recordAuthorities(ctx context.Context, items []item, orders []Auth
 			return &PathError{d.Path(settingsFile), fmt.Errorf("cannot write it: %w", err)}
 		}
 	}
-	return d.commit(ctx, items, false)
+	return d.commitWithKeys(ctx, items)
 }
 
 // signAuthorities makes the keys and certificates of orders in memory. d is nil
@@ -176,15 +184,21 @@ func signAuthorities(ctx context.Context, d *Dir, orders []AuthorityOrder, now f
 		if parent == nil {
 			e.Profile, e.Issuer = ProfileRoot, e.Name
 		}
-		if err := complete(&e, a.Certificate(), record{Subject: o.Request.Subject}, now()); err != nil {
+		if err := complete(&e, a.Certificate(), record{Subject: o.Request.Subject, CSR: o.KeyOut != ""}, now()); err != nil {
 			return nil, nil, err
 		}
-		roots := []*x509.Certificate{a.Root()}
+		roots := a.Roots()
 		issued[i].Entry = e
 		issued[i].Bundle = &pki.Bundle{Chain: a.Chain(), Key: keys[i], Roots: roots}
 		items[i] = item{entry: e, chain: a.Chain(), roots: roots}
-		if items[i].key, err = pki.MarshalKey(keys[i], pki.PKCS8, o.Secret); err != nil {
+		key, err := pki.MarshalKey(keys[i], pki.PKCS8, o.Secret)
+		if err != nil {
 			return nil, nil, err
+		}
+		if o.KeyOut == "" {
+			items[i].key = key
+		} else {
+			items[i].keyOut = &keyOut{file: o.KeyOut, data: key}
 		}
 	}
 	return items, issued, nil
@@ -194,19 +208,19 @@ func signAuthorities(ctx context.Context, d *Dir, orders []AuthorityOrder, now f
 // with its own if it has none.
 func signAuthority(parent *pki.Authority, d *pki.Draft, key crypto.Signer, urls pki.URLs, now func() time.Time) (*pki.Authority, error) {
 	var cert *x509.Certificate
-	var above []*x509.Certificate
+	var above, trusted []*x509.Certificate
 	var err error
 	if parent == nil {
 		cert, err = pki.SignRoot(d, key)
 	} else {
 		cert, err = parent.Sign(d, key.Public())
-		above = parent.FullChain()
+		above, trusted = parent.FullChain(), parent.Roots()
 	}
 	if err != nil {
 		return nil, err
 	}
 	return pki.NewAuthority(pki.AuthorityConfig{
-		Chain: append([]*x509.Certificate{cert}, above...), Signer: key, URLs: urls, Now: now,
+		Chain: append([]*x509.Certificate{cert}, above...), Trusted: trusted, Signer: key, URLs: urls, Now: now,
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math/big"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +20,13 @@ import (
 // CRLFile is an authority's CRL, in PEM, beside its certificate.
 const CRLFile = "crl.pem"
 
-// stagedCRL begins the names of CRLs in the staging folder; the authority's
-// name follows.
+// stagedCRL begins the names of CRLs in the staging folder; the name of the
+// authority's folder follows.
 const stagedCRL = "crl."
+
+func stageOfCRL(authority string) string {
+	return path.Join(stagingDir, stagedCRL+folderName(authority))
+}
 
 // A Revocation asks for a certificate to be revoked, or for its hold to be
 // lifted.
@@ -48,16 +51,39 @@ type PublishedCRL struct {
 // Revoke records revocations and publishes the CRL of each authority that
 // signed one of the certificates: all of it, or nothing. A certificate that is
 // revoked already is [ledger.ErrRevoked], unless its hold is made final; one
-// whose hold cannot be lifted is [ledger.ErrNotOnHold].
+// whose hold cannot be lifted is [ledger.ErrNotOnHold]. One that signed itself
+// without being an authority, or that an authority elsewhere signed, is
+// [ErrNoIssuer]. An authority that may not sign CRLs, as cert-manager makes them
+// unless it is told otherwise, publishes none: the revocation is on record alone.
+// What a key signed that its authority has no more is a [*FormerKeyError].
 func (d *Dir) Revoke(ctx context.Context, revocations []Revocation, o CRLOptions) ([]PublishedCRL, error) {
 	var issuers []string
+	authorities := map[string]*pki.Authority{}
 	for _, r := range revocations {
-		if !slices.Contains(issuers, r.Entry.Issuer) {
+		if e := r.Entry; strings.EqualFold(e.Issuer, e.Name) && e.Profile != ProfileRoot {
+			return nil, fmt.Errorf("%q: %w", e.Name, ErrNoIssuer)
+		}
+		a, known := authorities[r.Entry.Issuer]
+		if !known {
+			var err error
+			if a, err = d.Authority(r.Entry.Issuer, nil); err != nil {
+				return nil, err
+			}
+			authorities[r.Entry.Issuer] = a
+		}
+		if err := d.checkRevocable(ctx, r.Entry, a); err != nil {
+			return nil, err
+		}
+		if a.SignsCRLs() && !known {
 			issuers = append(issuers, r.Entry.Issuer)
 		}
 	}
-	return d.publishCRLs(ctx, issuers, revocations, o)
+	return again(func() ([]PublishedCRL, error) { return d.publishCRLs(ctx, issuers, revocations, o) })
 }
+
+// ErrNoIssuer says that nobody here can revoke a certificate: it signed itself,
+// or its issuer is not in this PKI directory.
+var ErrNoIssuer = errors.New("no authority of this PKI directory signed it")
 
 // changes turns revocations into changes of the ledger as it is now. The caller
 // holds the lock.
@@ -90,7 +116,7 @@ func (d *Dir) PublishCRL(ctx context.Context, authority string, o CRLOptions) (P
 	if err != nil {
 		return PublishedCRL{}, err
 	}
-	published, err := d.publishCRLs(ctx, []string{name}, nil, o)
+	published, err := again(func() ([]PublishedCRL, error) { return d.publishCRLs(ctx, []string{name}, nil, o) })
 	if err != nil {
 		return PublishedCRL{}, err
 	}
@@ -115,8 +141,8 @@ func (d *Dir) publishCRLs(ctx context.Context, issuers []string, revocations []R
 		return nil, err
 	}
 	for _, name := range issuers {
-		if err := atomicfile.CheckWritable(d.real(path.Join(authoritiesDir, name))); err != nil {
-			return nil, &PathError{d.Path(authoritiesDir, name), fmt.Errorf("cannot write to it: %w", err)}
+		if err := atomicfile.CheckWritable(d.real(authorityFolder(name))); err != nil {
+			return nil, &PathError{d.Path(authorityFolder(name)), fmt.Errorf("cannot write to it: %w", err)}
 		}
 	}
 	unlock, err := d.lock(ctx)
@@ -124,6 +150,11 @@ func (d *Dir) publishCRLs(ctx context.Context, issuers []string, revocations []R
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	for _, name := range issuers {
+		if err := d.checkSame(name, signers[name]); err != nil {
+			return nil, err
+		}
+	}
 	changes, err := d.changes(ctx, revocations)
 	if err != nil {
 		return nil, err
@@ -136,8 +167,12 @@ func (d *Dir) publishCRLs(ctx context.Context, issuers []string, revocations []R
 			return nil, errors.Join(err, d.unstageCRLs(records))
 		}
 		records = append(records, crl)
-		text := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
-		if err := atomicfile.Replace(d.root, path.Join(stagingDir, stagedCRL+name), text, atomicfile.Public); err != nil {
+		former, err := d.formerCRLs(ctx, name, signers[name])
+		if err != nil {
+			return nil, errors.Join(err, d.unstageCRLs(records))
+		}
+		text := append(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), former...)
+		if err := atomicfile.Replace(d.root, stageOfCRL(name), text, atomicfile.Public); err != nil {
 			err = &PathError{d.Path(stagingDir), fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 			return nil, errors.Join(err, d.unstageCRLs(records))
 		}
@@ -149,7 +184,7 @@ func (d *Dir) publishCRLs(ctx context.Context, issuers []string, revocations []R
 		if err := d.placeCRL(c.Issuer); err != nil {
 			return nil, &UnfinishedError{err}
 		}
-		published = append(published, PublishedCRL{c, d.Path(authoritiesDir, c.Issuer, CRLFile)})
+		published = append(published, PublishedCRL{c, d.Path(authorityFolder(c.Issuer), CRLFile)})
 	}
 	return published, nil
 }
@@ -194,21 +229,21 @@ func (d *Dir) signCRL(ctx context.Context, name string, a *pki.Authority, change
 	}
 	now := d.now().UTC().Truncate(time.Second)
 	crl := ledger.CRL{Issuer: name, Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(validity), Entries: len(revoked)}
-	der, err := a.SignCRL(big.NewInt(crl.Number), crl.NextUpdate, revoked)
+	der, err := a.SignCRL(big.NewInt(crl.Number), crl.NextUpdate, revoked, d.authoritySettings(name).IDP...)
 	return crl, der, err
 }
 
 func (d *Dir) unstageCRLs(crls []ledger.CRL) error {
 	var errs []error
 	for _, c := range crls {
-		errs = append(errs, d.root.RemoveAll(path.Join(stagingDir, stagedCRL+c.Issuer)))
+		errs = append(errs, d.root.RemoveAll(stageOfCRL(c.Issuer)))
 	}
 	return errors.Join(errs...)
 }
 
 // placeCRL moves a staged CRL beside its authority.
 func (d *Dir) placeCRL(authority string) error {
-	return atomicfile.Move(d.root, path.Join(stagingDir, stagedCRL+authority), path.Join(authoritiesDir, authority, CRLFile))
+	return atomicfile.Move(d.root, stageOfCRL(authority), path.Join(authorityFolder(authority), CRLFile))
 }
 
 // recoverCRL finishes the CRL of an authority that was recorded but not put in
@@ -218,7 +253,7 @@ func (d *Dir) recoverCRL(ctx context.Context, authority string) error {
 	if err != nil {
 		return err
 	}
-	name := path.Join(stagingDir, stagedCRL+authority)
+	name := stageOfCRL(authority)
 	data, err := d.root.ReadFile(name)
 	if err != nil {
 		return err
@@ -244,8 +279,8 @@ func (d *Dir) CRLs(ctx context.Context, authority string, above bool) ([]byte, e
 		return nil, err
 	}
 	var all []byte
-	for {
-		file := path.Join(authoritiesDir, name, CRLFile)
+	for range maxDepth {
+		file := path.Join(authorityFolder(name), CRLFile)
 		data, err := d.root.ReadFile(file)
 		if err != nil {
 			return nil, &PathError{d.Path(file), atomicfile.Reason(err)}
@@ -260,6 +295,7 @@ func (d *Dir) CRLs(ctx context.Context, authority string, above bool) ([]byte, e
 		}
 		name = e.Issuer
 	}
+	return all, nil
 }
 
 // ErrRevokedAuthority says that an authority, or one above it, is revoked.
@@ -278,7 +314,7 @@ func (d *Dir) CheckSigner(ctx context.Context, authority string, needKey bool) e
 	if err := d.checkNotRevoked(ctx, name); err != nil || !needKey {
 		return err
 	}
-	if _, err := d.root.Stat(path.Join(authoritiesDir, name, KeyFile)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := d.root.Stat(path.Join(authorityFolder(name), KeyFile)); errors.Is(err, fs.ErrNotExist) && d.keyFile == "" {
 		return &KeyMissingError{Authority: name, Path: d.AuthorityKeyPath(name)}
 	}
 	return nil
@@ -287,7 +323,7 @@ func (d *Dir) CheckSigner(ctx context.Context, authority string, needKey bool) e
 // checkNotRevoked refuses to sign with an authority that nobody should trust any
 // more.
 func (d *Dir) checkNotRevoked(ctx context.Context, name string) error {
-	for {
+	for range maxDepth {
 		e, err := d.ledger.Current(ctx, name)
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
@@ -303,4 +339,5 @@ func (d *Dir) checkNotRevoked(ctx context.Context, name string) error {
 		}
 		name = e.Issuer
 	}
+	return nil
 }

@@ -15,43 +15,33 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
+	"github.com/mtlsctl/mtlsctl/internal/keystore"
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
 
-// What is in a PKI directory.
-const (
-	settingsFile    = "mtlsctl.yaml"
-	ledgerFile      = "ledger.db"
-	authoritiesDir  = "authorities"
-	certificatesDir = "certificates"
-	profilesDir     = "profiles"
-	stagingDir      = ".staging"
-	lockFile        = ".lock"
-
-	// The files of a bundle and of an authority.
-	ChainFile = "tls.crt"
-	KeyFile   = "tls.key"
-	RootsFile = "ca.crt"
-)
-
-// A Dir is an open PKI directory.
+// A Dir is an open PKI directory. It is for one goroutine at a time.
 type Dir struct {
 	path     string // as messages name it
 	at       string // where it is: path, unless it is still being made
 	root     *os.Root
-	settings settings
+	settings atomic.Pointer[settings]
 	now      func() time.Time
+	command  string
 	ledger   *ledger.Ledger // nil until needed
 	writable bool           // of the open ledger
+	keys     *keystore.Store
+	writeKey bool   // of the open keys
+	keyFile  string // see SetKeyFile
+	above    map[string]*pki.Authority
 }
 
 // Reasons why a PKI directory, or something in it, cannot be used.
@@ -62,9 +52,13 @@ var (
 	ErrNoBundle     = errors.New("unknown certificate")
 	ErrInTheWay     = errors.New("something that mtlsctl did not write is in the way")
 	ErrLooseKeyMode = errors.New("others may read this key")
-	ErrBadKey       = errors.New("that is no key to use")
-	ErrNoLedger     = errors.New("the ledger is missing")
-	ErrSettings     = errors.New("the settings cannot be used")
+	// ErrLooseFolderMode is about the folder of an authority.
+	ErrLooseFolderMode = errors.New("others may look into this folder, which holds a key")
+	ErrBadKey          = errors.New("that is no key to use")
+	ErrNoLedger        = errors.New("the ledger is missing")
+	ErrNoKeys          = errors.New("the file of keys is missing")
+	ErrSettings        = errors.New("the settings cannot be used")
+	ErrNoLocks         = errors.New("the file system cannot lock")
 )
 
 // A PathError says which path of a PKI directory is meant.
@@ -102,7 +96,7 @@ func openAt(at, path string, now func() time.Time) (*Dir, error) {
 		return nil, &PathError{path, atomicfile.Reason(err)}
 	}
 	d := &Dir{path: path, at: at, root: root, now: now}
-	if d.settings, err = readSettings(root); err != nil {
+	if err := d.loadSettings(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: it has no %s", ErrNotDir, settingsFile)
 		}
@@ -111,13 +105,25 @@ func openAt(at, path string, now func() time.Time) (*Dir, error) {
 	return d, nil
 }
 
-// Close closes the directory and its ledger.
-func (d *Dir) Close() error {
-	var err error
+// SetCommand says what the log calls whoever writes from now on: a command's
+// name, as in "issue", without its arguments.
+func (d *Dir) SetCommand(command string) {
+	d.command = command
 	if d.ledger != nil {
-		err = d.ledger.Close()
+		d.ledger.SetActor(ledger.Actor{Command: d.command, Now: d.now})
 	}
-	return errors.Join(err, d.root.Close())
+}
+
+// Close closes the directory and its databases.
+func (d *Dir) Close() error {
+	var errs []error
+	if d.keys != nil {
+		errs = append(errs, d.keys.Close())
+	}
+	if d.ledger != nil {
+		errs = append(errs, d.ledger.Close())
+	}
+	return errors.Join(append(errs, d.root.Close())...)
 }
 
 // Path returns the path by which the directory was opened, with elem after it.
@@ -133,38 +139,50 @@ func (d *Dir) Ledger(ctx context.Context) (*ledger.Ledger, error) {
 	if d.ledger != nil {
 		return d.ledger, nil
 	}
+	if err := d.checkLedger(); err != nil {
+		return nil, err
+	}
 	l, err := ledger.OpenReadOnly(ctx, d.real(ledgerFile))
 	if err != nil {
 		return nil, d.ledgerError(err)
 	}
 	d.ledger = l
+	d.SetCommand(d.command)
 	return l, nil
 }
 
 // ledgerError says which ledger it was.
-func (d *Dir) ledgerError(err error) error {
-	if err == nil || errors.Is(err, ledger.ErrExists) {
+func (d *Dir) ledgerError(err error) error { return d.databaseError(ledgerFile, ErrNoLedger, err) }
+
+// databaseError says which database it was, and missing if it is not there.
+func (d *Dir) databaseError(file string, missing, err error) error {
+	if err == nil || errors.Is(err, ledger.ErrExists) || errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
-	if _, statErr := d.root.Lstat(ledgerFile); errors.Is(statErr, fs.ErrNotExist) {
-		err = ErrNoLedger
+	if _, statErr := d.root.Lstat(file); errors.Is(statErr, fs.ErrNotExist) {
+		err = missing
 	}
-	return &PathError{d.Path(ledgerFile), err}
+	return &PathError{d.Path(file), err}
 }
 
-// ledgerWriteError is [Dir.ledgerError] for one that is to be written to. SQLite
-// does not say why it could not make its journal, so a full disk shows by trying.
-func (d *Dir) ledgerWriteError(err error) error {
-	if errors.Is(err, ledger.ErrClosed) {
-		probe, probeErr := atomicfile.Write(d.root, ledgerFile, nil, atomicfile.Public)
-		if probeErr == nil {
-			probeErr = probe.Discard()
-		}
-		if IsFull(probeErr) {
-			err = fmt.Errorf("%w: %w", ledger.ErrFull, err)
-		}
+// ledgerWriteError is [Dir.ledgerError] for one that is to be written to.
+func (d *Dir) ledgerWriteError(err error) error { return d.ledgerError(d.orFull(ledgerFile, err)) }
+
+// orFull finds out whether a database could not be written to because the disk is
+// full: SQLite does not say why it could not make its journal, so it shows by
+// trying.
+func (d *Dir) orFull(file string, err error) error {
+	if !errors.Is(err, ledger.ErrClosed) {
+		return err
 	}
-	return d.ledgerError(err)
+	probe, probeErr := atomicfile.Write(d.root, file, nil, atomicfile.Public)
+	if probeErr == nil {
+		probeErr = probe.Discard()
+	}
+	if IsFull(probeErr) {
+		err = fmt.Errorf("%w: %w", ledger.ErrFull, err)
+	}
+	return err
 }
 
 func (d *Dir) openLedgerToWrite(ctx context.Context) error {
@@ -181,18 +199,49 @@ func (d *Dir) openLedgerToWrite(ctx context.Context) error {
 	// and without anything that should be in one.
 	if _, err := d.root.Lstat(ledgerFile); errors.Is(err, fs.ErrNotExist) {
 		if names, err := d.AuthorityNames(); err == nil && len(names) == 0 {
-			// An empty file is an empty database.
-			err := atomicfile.Create(d.root, ledgerFile, nil, atomicfile.Public)
-			if err != nil && !errors.Is(err, fs.ErrExist) {
-				return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
+			if err := d.makeEmpty(ledgerFile, atomicfile.Public); err != nil {
+				return err
 			}
 		}
+	}
+	if err := d.checkLedger(); err != nil {
+		return err
 	}
 	l, err := ledger.Open(ctx, d.real(ledgerFile))
 	if err != nil {
 		return d.ledgerWriteError(err)
 	}
 	d.ledger, d.writable = l, true
+	d.SetCommand(d.command)
+	return nil
+}
+
+// checkLedger refuses a ledger that lost all it had: an empty file is a new one,
+// and new it is only as long as there is no authority.
+func (d *Dir) checkLedger() error {
+	info, err := d.root.Stat(ledgerFile)
+	if err != nil || info.Size() > 0 {
+		return nil // whoever opens it says what is wrong
+	}
+	if authorities, err := d.folders(authoritiesDir); err != nil || len(authorities) == 0 {
+		return err
+	}
+	return &PathError{d.Path(ledgerFile), fmt.Errorf("the ledger %w: it is empty", ledger.ErrDamaged)}
+}
+
+// makeEmpty makes a database, unless it is there: an empty file is an empty one,
+// and is whole as it is made.
+func (d *Dir) makeEmpty(name string, mode fs.FileMode) error {
+	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode) //nolint:forbidigo // it stays empty
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(f.Close(), atomicfile.SyncDir(d.root, "."))
+	}
+	if err != nil {
+		return &PathError{d.path, fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
+	}
 	return nil
 }
 
@@ -228,7 +277,7 @@ func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
 		return nil, ctx.Err()
 	case err := <-locked:
 		if err != nil {
-			return nil, &PathError{d.Path(lockFile), fmt.Errorf("the file system cannot lock: %w", err)}
+			return nil, &PathError{d.Path(lockFile), fmt.Errorf("%w: %w", ErrNoLocks, err)}
 		}
 	}
 	return f.Close, nil
@@ -298,12 +347,4 @@ func ReadProfile(path, name string) ([]byte, string, error) {
 	file := filepath.Join(path, profilesDir, name+".yaml")
 	data, err := os.ReadFile(file)
 	return data, file, err
-}
-
-// checkKeyMode refuses a key file that others than its owner may read.
-func checkKeyMode(path string, mode fs.FileMode) error {
-	if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
-		return &PathError{path, fmt.Errorf("%w: its mode is %04o", ErrLooseKeyMode, mode.Perm())}
-	}
-	return nil
 }

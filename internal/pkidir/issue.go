@@ -2,185 +2,192 @@ package pkidir
 
 import (
 	"context"
-	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"crypto/x509"
 
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/pki"
-	"github.com/mtlsctl/mtlsctl/profiles"
 )
-
-// An Order asks for one certificate.
-type Order struct {
-	Name     pki.Name
-	Profile  *profiles.Profile
-	Request  pki.Request
-	Encoding pki.KeyEncoding // of tls.key
-	// Key is the key to be certified, if it is here already; else one is made,
-	// unless the request brings a public key.
-	Key crypto.Signer
-}
-
-// Issued is one certificate that was issued.
-type Issued struct {
-	Entry    ledger.Entry
-	Bundle   *pki.Bundle
-	Path     string // the folder of the bundle
-	Default  bool   // an authority that signs when no other is named
-	Warnings []string
-}
 
 // IssueOptions are what all orders of one call have in common.
 type IssueOptions struct {
-	Authority  string     // who signs; empty for the default
-	Passphrase Passphrase // for the authority's key; not nil
-	Replace    bool       // a certificate that has the name already is superseded
+	Authority  string     // who signs what names nobody; empty for the default
+	Passphrase Passphrase // for the authorities' keys; not nil
+	Replace    bool       // certificates that have a name already are superseded
 }
 
 // Issue issues all orders, or none. Every order is checked before any key is
 // made; keys are made and certificates signed on all cores; then the ledger
-// records them in one transaction, and their folders follow.
+// records them in one transaction, and their folders follow. Who signs must be
+// there before: what signs what in one call, [Dir.IssueAll] knows.
 //
 // Beside the errors of [pki.Authority.Prepare] there are those of cause
 // [ErrNoAuthority], [pki.ErrNoKey], [pki.ErrPassphrase], [ledger.ErrExists] and
 // [ErrInTheWay].
 func (d *Dir) Issue(ctx context.Context, orders []Order, o IssueOptions) ([]Issued, error) {
+	return again(func() ([]Issued, error) { return d.issue(ctx, orders, o) })
+}
+
+func (d *Dir) issue(ctx context.Context, orders []Order, o IssueOptions) ([]Issued, error) {
 	// The ledger opens while keys are made.
 	var opening sync.WaitGroup
 	var openErr error
 	opening.Go(func() { openErr = d.openLedgerToWrite(ctx) })
 	defer opening.Wait()
 
-	name, err := d.resolveAuthority(o.Authority)
+	s := d.newSigners(o.Authority, o.Passphrase)
+	jobs, err := s.jobs(orders)
 	if errors.Is(err, ErrNoAuthority) {
 		// A process may have been killed just before it had made it.
 		if opening.Wait(); openErr == nil && d.Finish(ctx) == nil {
-			name, err = d.resolveAuthority(o.Authority)
+			jobs, err = s.jobs(orders)
 		}
 	}
+	if err == nil {
+		err = d.prepareAll(jobs)
+	}
 	if err != nil {
 		return nil, err
 	}
-	a, err := d.Authority(name, o.Passphrase)
-	if err != nil {
-		return nil, err
-	}
-	drafts, err := prepareAll(a, orders)
-	if err != nil {
-		return nil, err
-	}
-	if !a.CanSign() {
-		return nil, &KeyMissingError{Authority: name, Path: d.AuthorityKeyPath(name)}
+	for i := range jobs {
+		jobs[i].order.Replace = jobs[i].order.Replace || o.Replace
+		if err := jobs[i].canSign(d); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.checkWritable(); err != nil {
 		return nil, err
 	}
 	// The ledger has the last word, under the lock; this is to fail before keys
 	// are made.
-	for _, order := range orders {
-		e := ledger.Entry{Name: order.Name.String(), Kind: ledger.KindCertificate}
-		if o.Replace || !d.hasFolder(targetOf(&e)) {
+	for _, j := range jobs {
+		e := ledger.Entry{Name: j.order.Name.String(), Kind: ledger.KindCertificate}
+		if j.order.Replace || isKept(&e) || !d.hasFolder(targetOf(&e)) {
 			continue
 		}
 		if opening.Wait(); openErr != nil {
 			return nil, openErr
 		}
-		if err := d.checkFree(ctx, &e, o.Replace); err != nil {
+		if err := d.checkFree(ctx, &e, false); err != nil {
 			return nil, err
 		}
 	}
-
-	items := make([]item, len(orders))
-	issued := make([]Issued, len(orders))
-	err = onAllCores(ctx, len(orders), func(i int) error {
-		b, err := signOne(a, drafts[i], &orders[i])
-		if err != nil {
-			return fmt.Errorf("%q: %w", orders[i].Name, err)
+	for _, j := range jobs {
+		if j.order.KeepKey {
+			if opening.Wait(); openErr != nil {
+				return nil, openErr
+			}
+			// All cores share them.
+			if _, err := d.openKeys(ctx, true); err != nil {
+				return nil, err
+			}
+			break
 		}
-		entry, err := newEntry(name, &orders[i], b.Leaf(), d.now())
-		if err != nil {
-			return err
-		}
-		issued[i] = Issued{Entry: entry, Bundle: b, Path: d.Path(targetOf(&entry)), Warnings: drafts[i].Warnings()}
-		items[i] = item{entry: entry, chain: b.Chain, roots: b.Roots}
-		if b.Key != nil {
-			items[i].key, err = b.KeyPEM()
-		}
-		return err
-	})
-	if err != nil {
+	}
+	if err := d.signAll(ctx, jobs, o.Passphrase, d.urls, false); err != nil {
 		return nil, err
 	}
-
 	if opening.Wait(); openErr != nil {
 		return nil, openErr
 	}
+	return d.record(ctx, jobs)
+}
+
+// record takes what was signed through the ledger, all or none.
+func (d *Dir) record(ctx context.Context, jobs []job) (_ []Issued, err error) {
 	unlock, err := d.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkNotRevoked(ctx, name); err != nil {
-		return nil, errors.Join(err, unlock())
+	defer func() { err = errors.Join(err, unlock()) }()
+	items, issued, checked := make([]item, len(jobs)), make([]Issued, len(jobs)), map[string]bool{}
+	for i, j := range jobs {
+		items[i], issued[i] = j.item, j.issued
+		if j.signer != nil && !checked[j.by] {
+			if err := errors.Join(d.checkNotRevoked(ctx, j.by), d.checkSame(j.by, j.signer)); err != nil {
+				return nil, err
+			}
+			checked[j.by] = true
+		}
 	}
-	if err := errors.Join(d.commit(ctx, items, o.Replace), unlock()); err != nil {
+	for _, err := range d.checkItems(ctx, items, false) {
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := d.commit(ctx, items); err != nil {
 		return nil, err
 	}
 	return issued, nil
 }
 
 // Prepare makes the drafts of orders and neither signs nor writes anything. It
-// needs no key.
+// needs no key. authority signs what names nobody.
 func (d *Dir) Prepare(authority string, orders []Order) ([]*pki.Draft, error) {
-	a, err := d.Authority(authority, nil)
-	if err != nil {
-		return nil, err
+	jobs, err := d.newSigners(authority, nil).jobs(orders)
+	if err == nil {
+		err = d.prepareAll(jobs)
 	}
-	return prepareAll(a, orders)
+	drafts := make([]*pki.Draft, len(jobs))
+	for i := range jobs {
+		drafts[i] = jobs[i].draft
+	}
+	return drafts, err
 }
 
-func prepareAll(a *pki.Authority, orders []Order) ([]*pki.Draft, error) {
-	drafts := make([]*pki.Draft, len(orders))
-	var errs []error
-	for i, o := range orders {
+// jobs finds out who signs each order.
+func (s *signers) jobs(orders []Order) ([]job, error) {
+	jobs := make([]job, len(orders))
+	for i := range orders {
+		order := orders[i] // the caller's stays as it is
+		jobs[i].order = &order
 		var err error
-		if drafts[i], err = a.Prepare(o.Profile, o.Request); err == nil {
-			err = o.Encoding.Fits(drafts[i].KeyType())
+		if jobs[i].by, jobs[i].signer, err = s.of(&order); err != nil {
+			return nil, err
 		}
-		if err != nil && len(orders) > 1 {
-			err = fmt.Errorf("%q: %w", o.Name, err)
+	}
+	return jobs, nil
+}
+
+// prepareAll makes all drafts and returns all errors.
+func (d *Dir) prepareAll(jobs []job) error {
+	var errs []error
+	for i := range jobs {
+		err := jobs[i].prepare(d.now())
+		if err != nil && len(jobs) > 1 {
+			err = fmt.Errorf("%q: %w", jobs[i].order.Name, err)
 		}
 		errs = append(errs, err)
 	}
-	return drafts, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-func signOne(a *pki.Authority, d *pki.Draft, o *Order) (*pki.Bundle, error) {
-	b := &pki.Bundle{Encoding: o.Encoding, Roots: []*x509.Certificate{a.Root()}}
-	pub := o.Request.PublicKey
-	switch {
-	case o.Key != nil:
-		b.Key, pub = o.Key, o.Key.Public()
-	case pub == nil:
-		key, err := pki.GenerateKey(d.KeyType())
-		if err != nil {
-			return nil, err
+// signAll makes keys and certificates on all cores. With each, what goes wrong
+// with a job is its own, and the others go on.
+func (d *Dir) signAll(ctx context.Context, jobs []job, passphrase Passphrase, urls func(string) pki.URLs, each bool) error {
+	return onAllCores(ctx, len(jobs), func(i int) error {
+		j := &jobs[i]
+		if j.err != nil {
+			return nil
 		}
-		b.Key, pub = key, key.Public()
-	}
-	cert, err := a.Sign(d, pub)
-	if err != nil {
-		return nil, err
-	}
-	b.Chain = a.ChainFor(cert)
-	return b, nil
+		var u pki.URLs
+		if j.order.Exact != nil && j.order.Exact.CA {
+			u = urls(j.order.Name.String())
+		}
+		err := j.sign(ctx, d, passphrase, u)
+		if each {
+			j.err = err
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", j.order.Name, err)
+		}
+		return nil
+	})
 }
 
 // A KeyMissingError says that an authority cannot sign because its key is not
@@ -197,46 +204,8 @@ func (e *KeyMissingError) Error() string {
 // Unwrap returns [pki.ErrNoKey].
 func (e *KeyMissingError) Unwrap() error { return pki.ErrNoKey }
 
-// A record is what the ledger keeps of a request, to ask for the same again.
-type record struct {
-	Subject  pki.Subject     `json:"subject"`
-	SANs     []string        `json:"sans,omitempty"` // "kind:value"
-	Key      string          `json:"key"`
-	Encoding pki.KeyEncoding `json:"encoding,omitempty"`
-	Validity string          `json:"validity,omitempty"` // the lifetime it got
-	Asked    bool            `json:"asked,omitempty"`    // that lifetime was asked for
-	CSR      bool            `json:"csr,omitempty"`      // the key is somebody else's
-}
-
-func newEntry(issuer string, o *Order, cert *x509.Certificate, now time.Time) (ledger.Entry, error) {
-	r := record{Subject: o.Request.Subject, Encoding: o.Encoding, CSR: o.Request.PublicKey != nil && o.Key == nil}
-	r.Asked = o.Request.Validity != 0 || !o.Request.NotAfter.IsZero()
-	for _, s := range o.Request.SANs {
-		r.SANs = append(r.SANs, string(s.Kind())+":"+s.Value())
-	}
-	e := ledger.Entry{Name: o.Name.String(), Kind: ledger.KindCertificate, Profile: o.Profile.Name(), Issuer: issuer}
-	err := complete(&e, cert, r, now)
-	return e, err
-}
-
-// complete fills an entry and the record of its request with what the
-// certificate says.
-func complete(e *ledger.Entry, cert *x509.Certificate, r record, now time.Time) error {
-	kt, err := pki.KeyTypeOf(cert.PublicKey)
-	if err != nil {
-		return err
-	}
-	r.Key, r.Validity = string(kt), profiles.FormatValidity(cert.NotAfter.Sub(cert.NotBefore))
-	e.Serial, e.Subject = serialOf(cert), cert.Subject.String()
-	e.SANs = []string{}
-	for _, s := range pki.SANsOf(cert) {
-		e.SANs = append(e.SANs, s.String())
-	}
-	e.NotBefore, e.NotAfter, e.IssuedAt = cert.NotBefore, cert.NotAfter, now.UTC().Truncate(time.Second)
-	e.DER, e.Current = cert.Raw, true
-	e.Request, err = json.Marshal(r)
-	return err
-}
+// fold makes of a name what all its spellings have in common.
+func fold(name string) string { return strings.ToLower(name) }
 
 // onAllCores calls f for 0 to n-1 and returns the first error, after which no
 // further call begins.

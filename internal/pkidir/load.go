@@ -1,12 +1,13 @@
 package pkidir
 
 import (
-	"crypto"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
@@ -17,14 +18,15 @@ import (
 // A Passphrase opens an encrypted key. It is asked only when there is one.
 type Passphrase func() ([]byte, error)
 
-// Authority loads an authority with its key, or without it if the key is not
-// here, or if passphrase is nil. The empty name is the default authority.
+// Authority loads an authority with its key, or without it if the key is neither
+// here nor in the file that [Dir.SetKeyFile] names, or if passphrase is nil. The
+// empty name is the default authority.
 func (d *Dir) Authority(name string, passphrase Passphrase) (*pki.Authority, error) {
 	name, err := d.resolveAuthority(name)
 	if err != nil {
 		return nil, err
 	}
-	folder := path.Join(authoritiesDir, name)
+	folder := authorityFolder(name)
 	chain, err := d.certificates(path.Join(folder, ChainFile))
 	if err != nil {
 		return nil, err
@@ -33,12 +35,10 @@ func (d *Dir) Authority(name string, passphrase Passphrase) (*pki.Authority, err
 	if err != nil {
 		return nil, err
 	}
-	if !chain[len(chain)-1].Equal(roots[0]) {
-		chain = append(chain, roots[0])
-	}
-	c := pki.AuthorityConfig{Chain: chain, URLs: d.urls(name), Now: d.now}
+	chain = withRoot(chain, roots)
+	c := pki.AuthorityConfig{Chain: chain, Trusted: roots, URLs: d.urls(name), Now: d.now}
 	if passphrase != nil {
-		if c.Signer, _, err = d.key(path.Join(folder, KeyFile), passphrase, true); err != nil && !errors.Is(err, pki.ErrNoKey) {
+		if c.Signer, err = d.signerFor(name, chain[0], passphrase); err != nil && !errors.Is(err, pki.ErrNoKey) {
 			return nil, err
 		}
 	}
@@ -49,11 +49,52 @@ func (d *Dir) Authority(name string, passphrase Passphrase) (*pki.Authority, err
 	return a, nil
 }
 
+// withRoot completes a chain with its root: the first of roots, unless there are
+// several and another one signed it.
+func withRoot(chain, roots []*x509.Certificate) []*x509.Certificate {
+	top, root := chain[len(chain)-1], roots[0]
+	if slices.ContainsFunc(roots, top.Equal) {
+		return chain
+	}
+	if at := slices.IndexFunc(roots, func(c *x509.Certificate) bool { return isSignedBy(c, top) }); len(roots) > 1 && at > 0 {
+		root = roots[at]
+	}
+	return append(chain, root)
+}
+
 // AuthorityNames returns the names of all authorities.
-func (d *Dir) AuthorityNames() ([]string, error) { return d.folders(authoritiesDir) }
+func (d *Dir) AuthorityNames() ([]string, error) {
+	names, err := d.folders(authoritiesDir)
+	for i := range names {
+		if err == nil {
+			names[i], err = d.nameOfFolder(context.Background(), names[i])
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" }), err
+}
 
 // BundleNames returns the names of all certificates.
-func (d *Dir) BundleNames() ([]string, error) { return d.folders(certificatesDir) }
+func (d *Dir) BundleNames() ([]string, error) {
+	names, err := d.folders(certificatesDir)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	l, err := d.Ledger(ctx)
+	if errors.Is(err, ErrNoLedger) {
+		return names, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = l.Names(ctx, ledger.KindCertificate, func(name string) error {
+		if strings.Contains(name, "/") {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
 
 func (d *Dir) folders(name string) ([]string, error) {
 	entries, err := fs.ReadDir(d.root.FS(), name)
@@ -72,28 +113,21 @@ func (d *Dir) folders(name string) ([]string, error) {
 	return names, nil
 }
 
-// FolderOf returns the folder that holds an entry's files, and whether it is
-// there.
-func (d *Dir) FolderOf(e *ledger.Entry) (string, bool) {
-	folder := targetOf(e)
-	return d.Path(folder), d.hasFolder(folder)
-}
-
 // IsAuthority reports whether there is an authority called name.
 func (d *Dir) IsAuthority(name string) bool {
 	n, err := pki.ParseName(name)
-	return err == nil && d.hasFolder(authoritiesDir, n.String())
+	return err == nil && d.hasFolder(authorityFolder(n.String()))
 }
 
 // AuthorityKeyPath returns where the key of an authority is looked for.
 func (d *Dir) AuthorityKeyPath(name string) string {
-	return d.Path(authoritiesDir, name, KeyFile)
+	return d.Path(authorityFolder(name), KeyFile)
 }
 
 // resolveAuthority returns the name of an authority that exists.
 func (d *Dir) resolveAuthority(name string) (string, error) {
 	if name == "" {
-		if name = d.settings.Default; name == "" {
+		if name = d.DefaultAuthority(); name == "" {
 			return "", fmt.Errorf("%w: none is named, and there is no default", ErrNoAuthority)
 		}
 	}
@@ -101,7 +135,7 @@ func (d *Dir) resolveAuthority(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoAuthority, err)
 	}
-	if !d.hasFolder(authoritiesDir, n.String()) {
+	if !d.hasFolder(authorityFolder(n.String())) {
 		return "", fmt.Errorf("%w %q", ErrNoAuthority, name)
 	}
 	return n.String(), nil
@@ -119,11 +153,11 @@ func (d *Dir) Bundle(name string, passphrase Passphrase) (*pki.Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoBundle, err)
 	}
-	folder := path.Join(certificatesDir, n.String())
-	if !d.hasFolder(folder) {
-		folder = path.Join(authoritiesDir, n.String())
+	folder, authority := path.Join(certificatesDir, folderName(n.String())), false
+	if n.Namespace() != "" || !d.hasFolder(folder) {
+		folder, authority = authorityFolder(n.String()), true
 		if !d.hasFolder(folder) {
-			return nil, fmt.Errorf("%w %q", ErrNoBundle, name)
+			return d.keptBundle(n, passphrase != nil)
 		}
 	}
 	b := &pki.Bundle{}
@@ -136,7 +170,7 @@ func (d *Dir) Bundle(name string, passphrase Passphrase) (*pki.Bundle, error) {
 	if passphrase == nil {
 		return b, nil
 	}
-	b.Key, b.Encoding, err = d.key(path.Join(folder, KeyFile), passphrase, false)
+	b.Key, b.Encoding, err = d.key(path.Join(folder, KeyFile), passphrase, authority)
 	if err != nil && !errors.Is(err, pki.ErrNoKey) {
 		return nil, err
 	}
@@ -156,46 +190,4 @@ func (d *Dir) certificates(name string) ([]*x509.Certificate, error) {
 		return nil, &PathError{d.Path(name), err}
 	}
 	return certs, nil
-}
-
-// key is the one place where a file becomes a signer. A key that is not here is
-// [pki.ErrNoKey]. The key of an authority must be its owner's alone.
-func (d *Dir) key(name string, passphrase Passphrase, authority bool) (crypto.Signer, pki.KeyEncoding, error) {
-	info, err := d.root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", pki.ErrNoKey
-	}
-	if err != nil {
-		return nil, "", &PathError{d.Path(name), atomicfile.Reason(err)}
-	}
-	if authority {
-		if err := checkKeyMode(d.Path(name), info.Mode()); err != nil {
-			return nil, "", err
-		}
-	}
-	data, err := d.root.ReadFile(name)
-	if err != nil {
-		return nil, "", &PathError{d.Path(name), atomicfile.Reason(err)}
-	}
-	var secret []byte
-	if pki.KeyIsEncrypted(data) {
-		if secret, err = passphrase(); err != nil {
-			return nil, "", &PathError{d.Path(name), err}
-		}
-	}
-	key, err := pki.ParseKey(data, secret)
-	if err != nil {
-		if !errors.Is(err, pki.ErrPassphrase) {
-			err = fmt.Errorf("%w: %w", ErrBadKey, err)
-		}
-		return nil, "", &PathError{d.Path(name), err}
-	}
-	encoding := pki.PKCS8
-	switch {
-	case strings.Contains(string(data), "BEGIN RSA PRIVATE KEY"):
-		encoding = pki.PKCS1
-	case strings.Contains(string(data), "BEGIN EC PRIVATE KEY"):
-		encoding = pki.SEC1
-	}
-	return key, encoding, nil
 }

@@ -12,6 +12,29 @@ import (
 	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
 )
 
+// Create makes the PKI directory at path, without any authority, unless it is
+// there already; see [CreateAuthorities].
+func Create(ctx context.Context, path string, now func() time.Time) error {
+	d, err := openOrLayOut(path, now)
+	if err == nil {
+		return d.Close()
+	}
+	if !errors.Is(err, ErrNoDir) {
+		return err
+	}
+	err = makeBeside(path, now, func(d *Dir) error {
+		unlock, err := d.lock(ctx)
+		if err != nil {
+			return err
+		}
+		return unlock()
+	})
+	if errors.Is(err, errFaster) {
+		return nil
+	}
+	return err
+}
+
 // CreateAuthorities makes authorities, all or none, in the PKI directory at
 // path. If there is nothing at path, the directory is made beside it and renamed
 // into its place with its first authorities in it, so that it too is whole or
@@ -30,20 +53,32 @@ func CreateAuthorities(ctx context.Context, path string, now func() time.Time, o
 var errFaster = errors.New("another process was faster")
 
 func createAuthorities(ctx context.Context, path string, now func() time.Time, orders []AuthorityOrder, o AuthorityOptions) (issued []Issued, err error) {
-	d, err := Open(path, now)
-	switch {
-	case errors.Is(err, ErrNoDir):
+	d, err := openOrLayOut(path, now)
+	if errors.Is(err, ErrNoDir) {
 		return makeWhole(ctx, path, now, orders, o)
-	case errors.Is(err, ErrNotDir) && isEmpty(path):
-		if err = layOut(path); err == nil {
-			d, err = Open(path, now)
-		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	d.SetCommand(o.Command)
+	d.SetKeyFile(o.KeyFile)
 	return d.addAuthorities(ctx, orders, o)
+}
+
+// openOrLayOut opens a PKI directory, and makes one of an empty folder.
+func openOrLayOut(path string, now func() time.Time) (*Dir, error) {
+	d, err := Open(path, now)
+	if !errors.Is(err, ErrNotDir) {
+		return d, err
+	}
+	if isEmpty(path) {
+		if err := layOut(path); err != nil {
+			return nil, err
+		}
+	}
+	// What was not empty may be what another process has just laid out.
+	return Open(path, now)
 }
 
 // isEmpty reports whether a folder holds nothing but what layOut begins with.
@@ -103,10 +138,34 @@ func makeFolders(root *os.Root) error {
 
 // makeWhole makes the PKI directory at path with its first authorities.
 func makeWhole(ctx context.Context, path string, now func() time.Time, orders []AuthorityOrder, o AuthorityOptions) (issued []Issued, err error) {
+	for _, order := range orders {
+		if err := checkKeyOut(order.KeyOut); err != nil {
+			return nil, err
+		}
+	}
 	items, issued, err := signAuthorities(ctx, nil, orders, now, o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
+	err = makeBeside(path, now, func(d *Dir) error {
+		d.SetCommand(o.Command)
+		unlock, err := d.lock(ctx)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(d.recordAuthorities(ctx, items, orders, o.Default), unlock())
+		issued = d.placed(issued)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, removeKeysBeside(ctx, path, now, items))
+	}
+	return issued, nil
+}
+
+// makeBeside makes a PKI directory beside path, has f fill it, and renames it
+// into its place. If another process was faster, the error is errFaster.
+func makeBeside(path string, now func() time.Time, f func(*Dir) error) (err error) {
 	parent := filepath.Dir(filepath.Clean(path))
 	missing := missingFolders(parent)
 	temp := filepath.Join(parent, atomicfile.TempName())
@@ -120,29 +179,25 @@ func makeWhole(ctx context.Context, path string, now func() time.Time, orders []
 		}
 	}()
 	if err := makeTemp(parent, temp); err != nil {
-		return nil, err
+		return err
 	}
 	if err := layOut(temp); err != nil {
-		return nil, &PathError{path, atomicfile.Reason(err)}
+		return &PathError{path, atomicfile.Reason(err)}
 	}
 	d, err := openAt(temp, path, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	unlock, err := d.lock(ctx)
-	if err == nil {
-		err = errors.Join(d.recordAuthorities(ctx, items, orders, o.Default), unlock())
-	}
-	if err := errors.Join(err, d.Close()); err != nil {
-		return nil, err
+	if err := errors.Join(f(d), d.Close()); err != nil {
+		return err
 	}
 	switch err := atomicfile.MoveDir(temp, path); {
 	case errors.Is(err, fs.ErrExist):
-		return nil, errFaster
+		return errFaster
 	case err != nil:
-		return nil, &PathError{path, atomicfile.Reason(err)}
+		return &PathError{path, atomicfile.Reason(err)}
 	}
-	return d.placed(issued), nil
+	return nil
 }
 
 func makeTemp(parent, temp string) error {

@@ -18,20 +18,11 @@ import (
 // signed makes what Issue has just before it takes the lock.
 func signed(t *testing.T, d *Dir, order Order) item {
 	t.Helper()
-	a, err := d.Authority("", noPassphrase)
+	jobs, err := d.newSigners("", noPassphrase).jobs([]Order{order})
 	must(t, err)
-	drafts, err := prepareAll(a, []Order{order})
-	must(t, err)
-	b, err := signOne(a, drafts[0], &order)
-	must(t, err)
-	e, err := newEntry("issuing", &order, b.Leaf(), pkitest.Clock())
-	must(t, err)
-	it := item{entry: e, chain: b.Chain, roots: b.Roots}
-	if b.Key != nil {
-		it.key, err = b.KeyPEM()
-		must(t, err)
-	}
-	return it
+	must(t, d.prepareAll(jobs))
+	must(t, d.signAll(t.Context(), jobs, noPassphrase, d.urls, false))
+	return jobs[0].item
 }
 
 // A crash is a process that was killed at one moment of its commit: what it had

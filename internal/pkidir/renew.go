@@ -1,6 +1,7 @@
 package pkidir
 
 import (
+	"crypto"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,8 @@ func RenewalTime(e *ledger.Entry) time.Time {
 
 // Renewal makes the order that asks for the same as an entry's once did, from
 // the profile of the entry. With reuseKey it is for the same key, as it always
-// is where the key is somebody else's.
+// is where the key is somebody else's. What was asked for exactly needs no profile,
+// and is asked for with the manifest that it has.
 func (d *Dir) Renewal(e *ledger.Entry, p *profiles.Profile, reuseKey bool) (Order, error) {
 	if e.Kind != ledger.KindCertificate {
 		return Order{}, fmt.Errorf("%q: %w", e.Name, ErrIsAuthority)
@@ -37,7 +39,10 @@ func (d *Dir) Renewal(e *ledger.Entry, p *profiles.Profile, reuseKey bool) (Orde
 	if err := json.Unmarshal(e.Request, &r); err != nil {
 		return Order{}, fmt.Errorf("the record of %q in the ledger: %w", e.Name, err)
 	}
-	o := Order{Name: name, Profile: p, Encoding: r.Encoding}
+	o := Order{Name: name, Profile: p, Encoding: r.Encoding, Authority: e.Issuer, Exact: r.Exact, Manifest: e.Manifest}
+	if strings.EqualFold(e.Issuer, e.Name) {
+		o.Authority, o.SelfSigned = "", true
+	}
 	o.Request.Subject = r.Subject
 	for _, s := range r.SANs {
 		kind, value, _ := strings.Cut(s, ":")
@@ -58,7 +63,7 @@ func (d *Dir) Renewal(e *ledger.Entry, p *profiles.Profile, reuseKey bool) (Orde
 		if err != nil {
 			return Order{}, err
 		}
-		o.Request.PublicKey = cert.PublicKey
+		o.bring(cert.PublicKey)
 	case reuseKey:
 		b, err := d.Bundle(e.Name, func() ([]byte, error) { return nil, pki.ErrPassphrase })
 		if err != nil {
@@ -67,9 +72,21 @@ func (d *Dir) Renewal(e *ledger.Entry, p *profiles.Profile, reuseKey bool) (Orde
 		if b.Key == nil {
 			return Order{}, fmt.Errorf("%q: %w", e.Name, pki.ErrNoKey)
 		}
-		o.Key, o.Request.PublicKey = b.Key, b.Key.Public()
+		o.Key = b.Key
+		o.bring(b.Key.Public())
+	case o.Exact != nil:
+		o.Exact.Key = profiles.KeyType(r.Key)
 	default:
 		o.Request.Key = profiles.KeyType(r.Key)
 	}
 	return o, nil
+}
+
+// bring sets the key to be certified.
+func (o *Order) bring(key crypto.PublicKey) {
+	if o.Exact != nil {
+		o.Exact.PublicKey = key
+		return
+	}
+	o.Request.PublicKey = key
 }

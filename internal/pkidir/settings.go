@@ -33,6 +33,8 @@ type authoritySettings struct {
 	CRL  []string `yaml:"crl,omitempty"`
 	AIA  []string `yaml:"aia,omitempty"`
 	OCSP []string `yaml:"ocsp,omitempty"`
+	// IDP are the URLs of the issuing distribution point of its CRLs.
+	IDP []string `yaml:"idp,omitempty"`
 }
 
 func newSettings() []byte {
@@ -69,6 +71,15 @@ func readSettings(root *os.Root) (settings, error) {
 		return s, settingsError(fmt.Errorf("it has no version; this program writes %d", formatVersion))
 	}
 	return s, nil
+}
+
+// loadSettings reads the settings that there are now.
+func (d *Dir) loadSettings() error {
+	s, err := readSettings(d.root)
+	if err == nil {
+		d.settings.Store(&s)
+	}
+	return err
 }
 
 // settingsError puts what the YAML package says over several lines and in Go's
@@ -108,7 +119,7 @@ func (d *Dir) changedSettings(def string, urls map[string]pki.URLs) ([]byte, err
 		changed = true
 	}
 	for name, u := range urls {
-		s := authoritySettings(u)
+		s := authoritySettings{CRL: u.CRL, AIA: u.AIA, OCSP: u.OCSP}
 		if len(s.CRL)+len(s.AIA)+len(s.OCSP) == 0 {
 			continue
 		}
@@ -138,7 +149,7 @@ func (d *Dir) publishSettings(stage string) error {
 		err = atomicfile.SyncDir(d.root, ".")
 	}
 	if err == nil {
-		d.settings, err = readSettings(d.root)
+		err = d.loadSettings()
 	}
 	return err
 }
@@ -161,14 +172,19 @@ func field(n *yaml.Node, key string) *yaml.Node {
 
 // DefaultAuthority returns the name of the authority that signs when no other
 // is named; empty if there is none.
-func (d *Dir) DefaultAuthority() string { return d.settings.Default }
+func (d *Dir) DefaultAuthority() string { return d.settings.Load().Default }
 
 // urls returns where an authority publishes.
 func (d *Dir) urls(name string) pki.URLs {
-	for n, s := range d.settings.Authorities {
+	s := d.authoritySettings(name)
+	return pki.URLs{CRL: slices.Clone(s.CRL), AIA: slices.Clone(s.AIA), OCSP: slices.Clone(s.OCSP)}
+}
+
+func (d *Dir) authoritySettings(name string) authoritySettings {
+	for n, s := range d.settings.Load().Authorities {
 		if strings.EqualFold(n, name) {
-			return pki.URLs{CRL: slices.Clone(s.CRL), AIA: slices.Clone(s.AIA), OCSP: slices.Clone(s.OCSP)}
+			return s
 		}
 	}
-	return pki.URLs{}
+	return authoritySettings{}
 }

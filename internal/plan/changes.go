@@ -268,15 +268,15 @@ func rewrites(old, now *cmapi.CertificateSpec) (reasons []Reason) {
 	if hasPKCS12(old) != hasPKCS12(now) {
 		fields = append(fields, "spec.keystores.pkcs12")
 	}
-	if fields != nil {
+	if fields = append(fields, unnoticed(old, now)...); fields != nil {
 		reasons = append(reasons, changedReason(SecretMismatch, fields))
 	}
 	return reasons
 }
 
-// lateRewrites returns what changed in the keystores and is noticed only when the
-// Secret is written again for another reason.
-func lateRewrites(old, now *cmapi.CertificateSpec) (fields []string) {
+// unnoticed returns what changed in the keystores that cert-manager sees only
+// when it writes the Secret again for another reason.
+func unnoticed(old, now *cmapi.CertificateSpec) (fields []string) {
 	if hasJKS(old) && hasJKS(now) && alias(old) != alias(now) {
 		fields = append(fields, "spec.keystores.jks.alias")
 	}

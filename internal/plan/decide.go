@@ -249,8 +249,8 @@ func (p *planner) warnLate(act *Action, a *Actual) {
 	if fields := lateChanges(a.Applied.Certificate, &c.Spec); fields != nil {
 		p.warn(c.Origin, fields[0], fmt.Sprintf("%s changed, which reissues nothing: it takes effect with the next certificate", strings.Join(fields, ", ")))
 	}
-	if fields := lateRewrites(a.Applied.written(), &c.Spec); fields != nil && act.Verb == Keep {
-		p.warn(c.Origin, fields[0], fmt.Sprintf("%s changed, which cert-manager does not notice: it takes effect when the Secret is written next", strings.Join(fields, ", ")))
+	if fields := unnoticed(a.Applied.written(), &c.Spec); fields != nil && act.Verb == Rewrite {
+		p.warn(c.Origin, fields[0], fmt.Sprintf("%s changed, which cert-manager does not notice: in a cluster, delete the Secret's keystore", strings.Join(fields, ", ")))
 	}
 	if a.Authority && !a.HasKey {
 		p.warn(c.Origin, "", fmt.Sprintf("the key of %s is not in the PKI directory: it is kept, and signs nothing", act.Name))

@@ -147,8 +147,9 @@ type Refusal struct {
 }
 
 // Make works out the plan. Problems that stop everything are manifest.Problems, all
-// of them together; a stand-in whose authority is missing is a *NoAuthorityError;
-// other errors are those of in.Actual.
+// of them together; a stand-in whose authority is missing is a *NoAuthorityError,
+// and two for the same issuer are a *TwoStandInsError; other errors are those of
+// in.Actual.
 func Make(in Input) (*Plan, error) {
 	if in.ClusterNamespace == "" {
 		in.ClusterNamespace = DefaultClusterNamespace

@@ -316,11 +316,11 @@ func TestReasons(t *testing.T) {
 		"keystore":     {now: []edit{jks(func(*cmapi.JKSKeystore) {})}, want: "rewrite tls/web; SecretMismatch: changed: spec.keystores.jks"},
 		"keystore off": {old: []edit{jks(func(*cmapi.JKSKeystore) {})}, now: []edit{jks(func(k *cmapi.JKSKeystore) { k.Create = false })}, want: "rewrite tls/web; SecretMismatch: changed: spec.keystores.jks"},
 		"keystore p12": {now: []edit{p12("")}, want: "rewrite tls/web; SecretMismatch: changed: spec.keystores.pkcs12"},
-		"keystore p12 profile": {old: []edit{p12("")}, now: []edit{p12("Modern2023")}, want: keep,
-			warning: "Certificate tls/web: spec.keystores.pkcs12.profile: spec.keystores.pkcs12.profile changed, which cert-manager does not notice: it takes effect when the Secret is written next"},
+		"keystore p12 profile": {old: []edit{p12("")}, now: []edit{p12("Modern2023")}, want: "rewrite tls/web; SecretMismatch: changed: spec.keystores.pkcs12.profile",
+			warning: "Certificate tls/web: spec.keystores.pkcs12.profile: spec.keystores.pkcs12.profile changed, which cert-manager does not notice: in a cluster, delete the Secret's keystore"},
 		"keystore password": {old: []edit{jks(func(*cmapi.JKSKeystore) {})}, now: []edit{jks(func(k *cmapi.JKSKeystore) { *k.Password = "x" })}, want: keep},
-		"keystore alias": {old: []edit{jks(func(*cmapi.JKSKeystore) {})}, now: []edit{jks(func(k *cmapi.JKSKeystore) { a := "x"; k.Alias = &a })}, want: keep,
-			warning: "Certificate tls/web: spec.keystores.jks.alias: spec.keystores.jks.alias changed, which cert-manager does not notice: it takes effect when the Secret is written next"},
+		"keystore alias": {old: []edit{jks(func(*cmapi.JKSKeystore) {})}, now: []edit{jks(func(k *cmapi.JKSKeystore) { a := "x"; k.Alias = &a })}, want: "rewrite tls/web; SecretMismatch: changed: spec.keystores.jks.alias",
+			warning: "Certificate tls/web: spec.keystores.jks.alias: spec.keystores.jks.alias changed, which cert-manager does not notice: in a cluster, delete the Secret's keystore"},
 		"a reissue writes it, too": {now: []edit{usages("server auth"), func(s *spec) {
 			s.SecretTemplate = &cmapi.CertificateSecretTemplate{Labels: map[string]string{"a": "b"}}
 		}}, want: "reissue tls/web; RequestChanged: changed: spec.usages"},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,13 +24,13 @@ type StandIn struct {
 func ParseStandIn(s string) (StandIn, error) {
 	issuer, authority, ok := strings.Cut(s, "=")
 	if !ok {
-		return StandIn{}, fmt.Errorf("%q lacks the authority: write [KIND/][NAMESPACE/]NAME=AUTHORITY", s)
+		return StandIn{}, errors.New("the authority is missing: write [KIND/][NAMESPACE/]NAME=AUTHORITY")
 	}
 	si := StandIn{Authority: authority}
 	parts := strings.Split(issuer, "/")
 	for _, part := range append(parts, strings.Split(authority, "/")...) {
 		if part == "" {
-			return StandIn{}, fmt.Errorf("%q has an empty part: write [KIND/][NAMESPACE/]NAME=AUTHORITY", s)
+			return StandIn{}, errors.New("a part of it is empty: write [KIND/][NAMESPACE/]NAME=AUTHORITY")
 		}
 	}
 	switch si.Name = parts[len(parts)-1]; {
@@ -40,12 +41,12 @@ func ParseStandIn(s string) (StandIn, error) {
 	case len(parts) == 3 && isKind(parts[0]):
 		si.Kind, si.Namespace = parts[0], parts[1]
 	case len(parts) == 3:
-		return StandIn{}, fmt.Errorf("%q: %q is no kind of issuer: kinds begin with a capital, as in Issuer", s, parts[0])
+		return StandIn{}, fmt.Errorf("%s is no kind of issuer: kinds begin with a capital, as in Issuer", parts[0])
 	case len(parts) > 3:
-		return StandIn{}, fmt.Errorf("%q has too many parts: write [KIND/][NAMESPACE/]NAME=AUTHORITY", s)
+		return StandIn{}, errors.New("there are too many parts: write [KIND/][NAMESPACE/]NAME=AUTHORITY")
 	}
 	if si.Kind == cmapi.ClusterIssuerKind && si.Namespace != "" {
-		return StandIn{}, fmt.Errorf("%q: a ClusterIssuer has no namespace: write ClusterIssuer/%s=%s", s, si.Name, authority)
+		return StandIn{}, fmt.Errorf("a ClusterIssuer has no namespace: write ClusterIssuer/%s=%s", si.Name, authority)
 	}
 	return si, nil
 }
@@ -90,12 +91,19 @@ func (e *NoAuthorityError) Error() string {
 	return fmt.Sprintf("--issuer %s: there is no authority %q", e.StandIn, e.StandIn.Authority)
 }
 
+// A TwoStandInsError says that two authorities are to stand in for the same.
+type TwoStandInsError struct{ First, Second StandIn }
+
+func (e *TwoStandInsError) Error() string {
+	return fmt.Sprintf("--issuer %s and --issuer %s: which of them stands in?", e.First, e.Second)
+}
+
 // checkStandIns looks for what cannot be meant.
 func (p *planner) checkStandIns() error {
 	seen := make(map[string]StandIn, len(p.in.StandIns))
 	for _, s := range p.in.StandIns {
 		if first, ok := seen[s.pattern()]; ok && first.Authority != s.Authority {
-			return fmt.Errorf("--issuer %s and --issuer %s: which of them stands in?", first, s)
+			return &TwoStandInsError{first, s}
 		}
 		seen[s.pattern()] = s
 		if !p.in.Authorities(s.Authority) && p.makesAuthority(s.Authority) == none {

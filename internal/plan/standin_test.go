@@ -22,13 +22,13 @@ func TestStandIns(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"le":                        `"le" lacks the authority`,
-		"=x":                        "empty part",
-		"le=":                       "empty part",
-		"/le=x":                     "empty part",
-		"Issuer//le=x":              "empty part",
-		"le=x/":                     "empty part",
-		"a/b/c=x":                   `"a" is no kind of issuer`,
+		"le":                        "authority is missing",
+		"=x":                        "part of it is empty",
+		"le=":                       "part of it is empty",
+		"/le=x":                     "part of it is empty",
+		"Issuer//le=x":              "part of it is empty",
+		"le=x/":                     "part of it is empty",
+		"a/b/c=x":                   "a is no kind of issuer",
 		"Issuer/a/b/c=x":            "too many parts",
 		"ClusterIssuer/team-a/le=x": "write ClusterIssuer/le=x",
 	} {

@@ -57,6 +57,7 @@ func (s Style) Bad(text string) string { return s.paint(text, color.FgRed, color
 type Table struct {
 	Indent string
 	rows   [][]cell
+	widths []int
 }
 
 type cell struct {
@@ -84,15 +85,18 @@ type Cell struct {
 	Style func(string) string
 }
 
-// Write writes the table. Trailing spaces are left out.
+// Rows returns how many rows wait to be written.
+func (t *Table) Rows() int { return len(t.rows) }
+
+// Write writes the rows that were added since it was called last; no column gets
+// narrower. Trailing spaces are left out.
 func (t *Table) Write(w io.Writer) error {
-	var widths []int
 	for _, row := range t.rows {
 		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
+			if i == len(t.widths) {
+				t.widths = append(t.widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+			t.widths[i] = max(t.widths[i], utf8.RuneCountInString(c.text))
 		}
 	}
 	for _, row := range t.rows {
@@ -109,13 +113,14 @@ func (t *Table) Write(w io.Writer) error {
 			}
 			line.WriteString(text)
 			if i < last {
-				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+				line.WriteString(strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(c.text)+2))
 			}
 		}
 		if _, err := fmt.Fprintln(w, line.String()); err != nil {
 			return err
 		}
 	}
+	t.rows = t.rows[:0]
 	return nil
 }
 
@@ -134,20 +139,42 @@ func Safe(text string) string {
 // second, and takes it away when done is called. Where on is false it does
 // nothing.
 func Patience(w io.Writer, on bool, what string) (done func()) {
+	_, done = Progress(w, on, what, 0)
+	return done
+}
+
+// Progress is [Patience] for work that can be counted: step adds to what is done
+// of total.
+func Progress(w io.Writer, on bool, what string, total int) (step func(n int), done func()) {
 	if !on {
-		return func() {}
+		return func(int) {}, func() {}
 	}
+	const wait, pace = time.Second, 200 * time.Millisecond
 	var mu sync.Mutex
-	over, shown := false, false
-	timer := time.AfterFunc(time.Second, func() {
+	count, over, shown := 0, false, false
+	var timer *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(wait, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if !over {
-			shown = true
-			_, _ = fmt.Fprintf(w, "%s ...", what) // a lost word of patience is no error
+		if over {
+			return
 		}
+		shown = true
+		line := what + " ..."
+		if total > 0 {
+			line = fmt.Sprintf("%s: %d of %d", what, count, total)
+			timer.Reset(pace)
+		}
+		_, _ = fmt.Fprint(w, "\r"+line) // a lost word of patience is no error
 	})
-	return func() {
+	step = func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		count += n
+	}
+	done = func() {
 		timer.Stop()
 		mu.Lock()
 		defer mu.Unlock()
@@ -156,6 +183,7 @@ func Patience(w io.Writer, on bool, what string) (done func()) {
 			_, _ = fmt.Fprint(w, "\r\x1b[K")
 		}
 	}
+	return step, done
 }
 
 // ErrInterrupted says that the wait for an answer was given up.

@@ -1,0 +1,129 @@
+package cmd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+)
+
+// The formats of exports, as the ledger calls them.
+const (
+	formatPEM    = "pem"
+	formatSecret = "secret"
+	formatP12    = "p12"
+)
+
+// An exportRecord is what the ledger keeps of an export beside its path, to write
+// it again. There is no password in it.
+type exportRecord struct {
+	Files     []string       `json:"files"` // their names, in their folder
+	WithCAKey bool           `json:"withCAKey,omitempty"`
+	PEM       *export.PEM    `json:"pem,omitempty"`
+	Secret    *export.Secret `json:"secret,omitempty"`
+	// Flags are those of a format that is not written again here.
+	Flags []string `json:"flags,omitempty"`
+	// Before is the digest of what was in its place: the ledger has what is written
+	// again before it is written.
+	Before string `json:"before,omitempty"`
+}
+
+// whole reports whether the export is a folder, and not one file.
+func (r *exportRecord) whole() bool { return r.PEM != nil && !r.PEM.Combined }
+
+// place returns the folder and the files of an export.
+func (r *exportRecord) place(path string) (dir string) {
+	if r.whole() {
+		return path
+	}
+	return filepath.Dir(path)
+}
+
+// digestOf is that of files with their names.
+func digestOf(files []export.File) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%s %d\n", f.Name, len(f.Data))
+		h.Write(f.Data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// entry makes what the ledger gets.
+func (r *exportRecord) entry(name, format, dir string, files []export.File) (ledger.Export, error) {
+	r.Files = nil
+	for _, f := range files {
+		r.Files = append(r.Files, f.Name)
+	}
+	if !r.whole() {
+		dir = filepath.Join(dir, files[0].Name)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return ledger.Export{}, err
+	}
+	options, err := json.Marshal(r)
+	return ledger.Export{Path: abs, Name: name, Format: format, Options: options, SHA256: digestOf(files)}, err
+}
+
+// recordExport remembers where files were written to, for renew to name them. Who
+// may only read the PKI directory exports all the same.
+func (a *app) recordExport(ctx context.Context, name, format, dir string, r exportRecord, files []export.File) (err error) {
+	e, err := r.entry(name, format, dir, files)
+	if err != nil {
+		return err
+	}
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	// What lies in the PKI directory itself is not elsewhere.
+	if inside, err := filepath.Abs(a.pkiPath); err == nil && strings.HasPrefix(e.Path+string(filepath.Separator), inside+string(filepath.Separator)) {
+		return nil
+	}
+	if err := d.PutExports(ctx, []ledger.Export{e}); err != nil {
+		a.note("renew will not know of %s: %v", e.Path, err)
+	}
+	return nil
+}
+
+// readExport reads what is in the place of an export. What is not there at all is
+// [fs.ErrNotExist].
+func readExport(e *ledger.Export, r *exportRecord) (digest string, err error) {
+	dir := r.place(e.Path)
+	var files []export.File
+	for _, name := range r.Files {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		files = append(files, export.File{Name: name, Data: data})
+	}
+	if len(files) == 0 {
+		return "", fs.ErrNotExist
+	}
+	return digestOf(files), nil
+}
+
+// recordBundle is [app.recordExport] for the three files of a bundle.
+func (a *app) recordBundle(ctx context.Context, i *pkidir.Issued, dir string) error {
+	files, err := export.PEM{}.Export(i.Bundle)
+	if err != nil {
+		return err
+	}
+	return a.recordExport(ctx, i.Entry.Name, formatPEM, dir, exportRecord{PEM: &export.PEM{}}, files)
+}

@@ -1,0 +1,261 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+)
+
+// exportedAt says what became of an export after a renewal.
+type exportedAt struct {
+	Name   string `json:"name"`
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	State  string `json:"state"`
+	Next   string `json:"next,omitempty"` // the command that writes it again
+}
+
+// The states of exports.
+const (
+	exportStale   = "stale"   // it has the former certificate
+	exportWritten = "written" // it was written again
+	exportChanged = "changed" // somebody has changed it, so it was left alone
+)
+
+// followExports finds what was exported of certificates that were renewed, and
+// with --export writes it again. What is not there any more is passed over. The
+// error says what could not be written.
+func (a *app) followExports(ctx context.Context, d *pkidir.Dir, renewed []pkidir.RenewedAuthority, o *renewOptions) (all []exportedAt, err error) {
+	l, err := d.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	isNew := map[string]bool{}
+	for _, r := range renewed {
+		isNew[r.Entry.Name] = true
+	}
+	var errs []error
+	for _, name := range affected(renewed) {
+		exports, err := l.Exports(ctx, name)
+		if err != nil {
+			return all, err
+		}
+		for i := range exports {
+			// As in a cluster, a Secret keeps its chain as long as its certificate.
+			if exports[i].Format == formatApplied && !isNew[name] {
+				continue
+			}
+			at, err := a.followExport(ctx, d, &exports[i], o)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("everything is renewed, but %s was not written again: %w", exports[i].Path, err))
+			}
+			if at.State != "" {
+				all = append(all, at)
+			}
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// affected returns the names of what has other files than before.
+func affected(renewed []pkidir.RenewedAuthority) (names []string) {
+	seen := map[string]bool{}
+	for _, r := range renewed {
+		for _, n := range append([]string{r.Entry.Name}, r.Refreshed...) {
+			if !seen[n] {
+				seen[n] = true
+				names = append(names, n)
+			}
+		}
+	}
+	return names
+}
+
+func (a *app) followExport(ctx context.Context, d *pkidir.Dir, e *ledger.Export, o *renewOptions) (exportedAt, error) {
+	at := exportedAt{Name: e.Name, Path: e.Path, Format: e.Format, State: exportStale}
+	if e.Format == formatApplied {
+		if _, err := os.Lstat(e.Path); errors.Is(err, fs.ErrNotExist) {
+			return exportedAt{}, nil
+		}
+		at.Next = fmt.Sprintf("mtlsctl apply -f FILE --out %s", shellWord(filepath.Dir(e.Path)))
+		return at, nil
+	}
+	var r exportRecord
+	if err := json.Unmarshal(e.Options, &r); err != nil {
+		return at, err
+	}
+	at.Next = r.command(e)
+	digest, err := readExport(e, &r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return exportedAt{}, nil
+	}
+	if err != nil {
+		return at, err
+	}
+	var files []export.File
+	if e.Format != formatP12 && (o.export || !r.WithCAKey) {
+		if files, err = a.exportFiles(ctx, d, e, &r, o); err != nil {
+			return at, err
+		}
+		if digestOf(files) == digest { // such as a root alone
+			return exportedAt{}, nil
+		}
+	}
+	if digest != e.SHA256 && digest != r.Before && !o.force {
+		at.State = exportChanged
+		return at, nil
+	}
+	if !o.export || e.Format == formatP12 {
+		return at, nil
+	}
+	if err := exportAgain(ctx, d, e, r, digest, files); err != nil {
+		return at, err
+	}
+	at.State, at.Next = exportWritten, ""
+	return at, nil
+}
+
+// exportFiles makes the files of an export as it was asked for.
+func (a *app) exportFiles(ctx context.Context, d *pkidir.Dir, e *ledger.Export, r *exportRecord, o *renewOptions) ([]export.File, error) {
+	passphrase := a.passphrase(&o.passphrase)
+	if d.IsAuthority(e.Name) && !r.WithCAKey {
+		passphrase = nil
+	}
+	b, err := d.Bundle(e.Name, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	var files []export.File
+	if r.Secret != nil {
+		s := &exportSecretOptions{exportOptions: exportOptions{name: e.Name, withCAKey: r.WithCAKey}, format: *r.Secret}
+		files, err = a.secretFiles(ctx, s, b)
+	} else {
+		files, err = r.PEM.Export(b)
+	}
+	if err == nil && !r.whole() {
+		files[0].Name = filepath.Base(e.Path)
+	}
+	return files, err
+}
+
+// exportAgain writes the files of an export in place of others.
+func exportAgain(ctx context.Context, d *pkidir.Dir, e *ledger.Export, r exportRecord, before string, files []export.File) error {
+	dir, former := r.place(e.Path), r.Files
+	r.Before = before
+	entry, err := r.entry(e.Name, e.Format, dir, files)
+	if err != nil {
+		return err
+	}
+	if err := d.PutExports(ctx, []ledger.Export{entry}); err != nil {
+		return err
+	}
+	if err := writeFiles(dir, files, true); err != nil {
+		return err
+	}
+	for _, name := range former { // such as a second root in DER
+		if !slices.ContainsFunc(files, func(f export.File) bool { return f.Name == name }) {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// command is what writes an export again.
+func (r *exportRecord) command(e *ledger.Export) string {
+	words := []string{"mtlsctl", "export", e.Format, e.Name, "--out", e.Path}
+	flag := func(on bool, flags ...string) {
+		if on {
+			words = append(words, flags...)
+		}
+	}
+	if p := r.PEM; p != nil {
+		flag(p.Combined, "--combined")
+		flag(p.DER, "--der")
+	}
+	if s := r.Secret; s != nil {
+		flag(s.Name != "", "--name", s.Name)
+		flag(s.Namespace != "", "--namespace", s.Namespace)
+		for _, k := range sortedKeys(s.Labels) {
+			flag(true, "--label", k+"="+s.Labels[k])
+		}
+		for _, k := range sortedKeys(s.Annotations) {
+			flag(true, "--annotation", k+"="+s.Annotations[k])
+		}
+		flag(s.CAOnly, "--ca-only")
+		flag(s.JSON, "--json")
+	}
+	flag(r.WithCAKey, "--with-ca-key")
+	words = append(words, r.Flags...)
+	for i := range words {
+		words[i] = shellWord(words[i])
+	}
+	return strings.Join(append(words, "--force"), " ")
+}
+
+func sortedKeys(m map[string]string) (keys []string) {
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(`-_./:=@,+%\`, r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// showExports says what became of exports.
+func (a *app) showExports(exports []exportedAt, o *renewOptions) error {
+	told, again := 0, false
+	for _, e := range exports {
+		if e.State == exportWritten {
+			if a.quiet {
+				continue
+			}
+			if _, err := fmt.Fprintf(a.Stdout, "  %s: %s of %s, written again\n", e.Path, e.Format, e.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		if told++; told > shown {
+			continue
+		}
+		switch {
+		case e.State == exportChanged && o.export:
+			a.warn("%s has the former %s, and was changed by somebody since, so it stays; --force replaces it: %s", e.Path, e.Name, e.Next)
+		case e.State == exportChanged:
+			a.note("%s has the former %s, and was changed by somebody since: %s", e.Path, e.Name, e.Next)
+		case e.Format == formatP12:
+			a.note("%s has the former %s, and needs its password to be written again: %s", e.Path, e.Name, e.Next)
+		default:
+			a.note("%s has the former %s: %s", e.Path, e.Name, e.Next)
+			again = again || e.Format != formatApplied && !o.export
+		}
+	}
+	if again {
+		a.note("With --export, renew writes such files again itself.")
+	}
+	if told > shown {
+		a.note("So have %d more files.", told-shown)
+	}
+	return nil
+}
