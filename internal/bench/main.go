@@ -1,6 +1,8 @@
 // Command bench times the making of one client certificate as a whole process,
-// as `make bench`: mtlsctl against the other tools on PATH, in one run. It
-// fails when one of them is quicker, or mtlsctl outgrows its limits.
+// as `make bench`: mtlsctl against the other tools on PATH, in one run; the
+// applying of a large manifest against the keys and signatures in it; and a
+// ledger of a million rows against an empty one. It fails when a rival is
+// quicker, or mtlsctl outgrows its limits.
 //
 // Every tool makes a fresh P-256 key and a certificate for a fresh name, signed
 // by the same P-256 CA where it can be handed one. They take turns, so that
@@ -37,21 +39,31 @@ const (
 
 func main() {
 	rounds := flag.Int("n", 40, "rounds to time")
+	withLedger := flag.Bool("ledger", true, "also time a ledger of a million rows")
+	fill := flag.String("fill", "", "fill this `ledger`, and time nothing")
 	flag.Parse()
-	if flag.NArg() != 1 || *rounds < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-n ROUNDS] MTLSCTL")
+	if *fill == "" && (flag.NArg() != 1 || *rounds < 1) {
+		fmt.Fprintln(os.Stderr, "usage: bench [-n ROUNDS] [-ledger=false] MTLSCTL")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, flag.Arg(0), *rounds); err != nil {
+	if *fill != "" {
+		if err := fillLedger(ctx, *fill); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			stop()
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(ctx, flag.Arg(0), *rounds, *withLedger); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, binary string, rounds int) error {
+func run(ctx context.Context, binary string, rounds int, withLedger bool) error {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -62,7 +74,11 @@ func run(ctx context.Context, binary string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(compare(ctx, binary, dir, rounds), os.RemoveAll(dir))
+	errs := []error{compare(ctx, binary, dir, rounds), compareApply(ctx, binary, dir)}
+	if withLedger {
+		errs = append(errs, compareLedger(ctx, binary, dir, rounds))
+	}
+	return errors.Join(append(errs, os.RemoveAll(dir))...)
 }
 
 func compare(ctx context.Context, binary, dir string, rounds int) error {

@@ -106,3 +106,75 @@ func TestOpenSSLCRL(t *testing.T) {
 	// Each authority speaks for its own.
 	s.refused(t, "error 3 at 0 depth lookup", verify("team.pem", "carol@example.com"))
 }
+
+// A CRL with an issuing distribution point is for the certificates that name it:
+// OpenSSL, and nginx by it, refuse the others; GnuTLS does not look.
+func TestCRLPoint(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "openssl", "nginx", "curl", "certtool")
+	const url, old = "http://pki.example.com/issuing.crl", "http://old.example.com/issuing.crl"
+	setURLs := func(lines ...string) {
+		t.Helper()
+		s.write(t, "pki/mtlsctl.yaml", []byte("version: 1\ndefault: issuing\nauthorities:\n  issuing:\n    "+strings.Join(lines, "\n    ")+"\n"))
+	}
+	s.ok(t, "mtlsctl init-ca --org Acme")
+	s.ok(t, "mtlsctl issue client none")
+	s.ok(t, "mtlsctl crl root")
+	setURLs("crl: [" + old + "]")
+	s.ok(t, "mtlsctl issue client before")
+	setURLs("crl: ["+url+"]", "idp: ["+url+", "+old+"]")
+	for _, line := range []string{
+		"issue server web localhost 127.0.0.1", "issue client good", "issue client bad", "revoke bad", "export crl issuing --chain --out crl.pem",
+	} {
+		s.ok(t, "mtlsctl "+line)
+	}
+	setURLs("crl: ["+url+"]", "idp: ["+url+"]")
+	s.ok(t, "mtlsctl crl")
+	s.ok(t, "mtlsctl export crl issuing --chain --out later.pem")
+
+	s.ok(t, "openssl crl -noout -text -in pki/authorities/issuing/crl.pem -verify -CAfile pki/authorities/issuing/tls.crt").
+		mustSay(t, "verify OK", "X509v3 Issuing Distribution Point: critical", "URI:"+url)
+	verify := func(crls, name string) string {
+		return "openssl verify -x509_strict -crl_check_all -purpose sslclient -CAfile " + ca + " -CRLfile " + crls + " -untrusted " + crt(name) + " " + crt(name)
+	}
+	for _, c := range []struct{ crls, name, refusal string }{
+		{"crl.pem", "good", ""},
+		{"crl.pem", "before", ""},
+		{"crl.pem", "bad", "error 23 at 0 depth lookup"},
+		{"crl.pem", "none", "error 44 at 0 depth lookup"},
+		{"later.pem", "good", ""},
+		{"later.pem", "before", "error 44 at 0 depth lookup"},
+	} {
+		if c.refusal == "" {
+			s.ok(t, verify(c.crls, c.name)).mustSay(t, "OK")
+			continue
+		}
+		s.refused(t, c.refusal, verify(c.crls, c.name))
+	}
+	for _, name := range []string{"good", "none"} {
+		s.ok(t, "certtool --verify --load-ca-certificate "+ca+" --load-crl crl.pem --infile "+crt(name))
+	}
+	s.refused(t, "revoked", "certtool --verify --load-ca-certificate "+ca+" --load-crl crl.pem --infile "+crt("bad"))
+
+	_, addresses := s.nginx(t, site{name: "web", crl: "crl.pem"})
+	for name, status := range map[string]string{"good": "status=200", "before": "status=200", "bad": "status=400", "none": "status=400"} {
+		s.ok(t, curl+as(name)+"-w status=%{http_code} https://"+addresses[0]).mustSay(t, status)
+	}
+}
+
+// What comes of a backup is taken as what it was made of is, by a judge of its own.
+func TestOpenSSLAfterRestore(t *testing.T) {
+	t.Parallel()
+	s := newAcme(t, []string{"openssl"},
+		"issue client alice@example.com", "issue client bob@example.com", "crl root", "revoke alice@example.com",
+		"backup pki.tgz", "--pki back restore pki.tgz", "--pki back issue client carol@example.com", "--pki back crl", "--pki back crl root",
+		"--pki back export crl issuing --chain --out crl.pem")
+	verify := func(pki, name string) string {
+		cert := pki + "/certificates/" + name + "/tls.crt"
+		return "openssl verify -x509_strict -crl_check_all -CAfile " + ca + " -CRLfile crl.pem -untrusted " + cert + " " + cert
+	}
+	s.ok(t, verify("back", "bob@example.com")).mustSay(t, "OK")
+	s.ok(t, verify("back", "carol@example.com")).mustSay(t, "OK")
+	s.ok(t, verify("pki", "bob@example.com")).mustSay(t, "OK")
+	s.refused(t, "error 23 at 0 depth lookup", verify("back", "alice@example.com"))
+}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,7 @@ type member struct {
 // members is no majority: the cluster works only if all trust each other.
 func (s *shell) etcdCluster(t *testing.T, certificates ...string) (members []*member) {
 	t.Helper()
-	reader := s.httpClient(t, "health")
+	reader := httpClient(t, s.tlsConfig(t, "health"))
 	onFreePorts(t, 2*len(certificates), func(addresses []string) error {
 		for _, m := range members {
 			m.stop()
@@ -37,13 +38,7 @@ func (s *shell) etcdCluster(t *testing.T, certificates ...string) (members []*me
 		}
 		for i, m := range members {
 			peer := fmt.Sprintf("peer-%d", i+1)
-			m.process = s.start(t, "etcd --logger zap --log-outputs stderr --name "+m.name+
-				" --data-dir "+strings.ReplaceAll(m.peer, ":", "-")+
-				" --listen-client-urls https://"+m.client+" --advertise-client-urls https://"+m.client+
-				" --listen-peer-urls https://"+m.peer+" --initial-advertise-peer-urls https://"+m.peer+
-				" --initial-cluster "+strings.Join(initial, ",")+
-				" --client-cert-auth --trusted-ca-file "+ca+" --cert-file "+crt(certificates[i])+" --key-file "+key(certificates[i])+
-				" --peer-client-cert-auth --peer-trusted-ca-file "+ca+" --peer-cert-file "+crt(peer)+" --peer-key-file "+key(peer))
+			m.process = s.start(t, m.line(strings.Join(initial, ","), "https://"+m.client, issued(certificates[i]), issued(peer)))
 		}
 		// One that could not start keeps the others waiting.
 		failed := func() bool { return slices.ContainsFunc(members, func(m *member) bool { return m.ended() }) }
@@ -61,6 +56,18 @@ func (s *shell) etcdCluster(t *testing.T, certificates ...string) (members []*me
 		return nil
 	})
 	return members
+}
+
+// line is the member's command line. It demands certificates of clients and of
+// other members.
+func (m *member) line(cluster, advertise string, server, peer folder) string {
+	return "etcd --logger zap --log-outputs stderr --name " + m.name +
+		" --data-dir " + strings.ReplaceAll(m.peer, ":", "-") +
+		" --listen-client-urls https://" + m.client + " --advertise-client-urls " + advertise +
+		" --listen-peer-urls https://" + m.peer + " --initial-advertise-peer-urls https://" + m.peer +
+		" --initial-cluster " + cluster +
+		" --client-cert-auth --trusted-ca-file " + server.ca() + " --cert-file " + server.crt() + " --key-file " + server.key() +
+		" --peer-client-cert-auth --peer-trusted-ca-file " + peer.ca() + " --peer-cert-file " + peer.crt() + " --peer-key-file " + peer.key()
 }
 
 // healthy reports whether a member is part of a cluster with a leader.
@@ -169,10 +176,10 @@ func TestEtcd(t *testing.T) {
 	})
 }
 
-// httpClient is a client of the test's own, with a certificate of the shell's.
-func (s *shell) httpClient(t *testing.T, name string) *http.Client {
+// httpClient is a client of the test's own.
+func httpClient(t *testing.T, config *tls.Config) *http.Client {
 	t.Helper()
-	transport := &http.Transport{TLSClientConfig: s.tlsConfig(t, name), DisableKeepAlives: true}
+	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }

@@ -23,13 +23,18 @@ import (
 // tlsConfig is for a client that has a certificate and trusts the root.
 func (s *shell) tlsConfig(t *testing.T, name string) *tls.Config {
 	t.Helper()
-	pair, err := tls.LoadX509KeyPair(s.path(crt(name)), s.path(key(name)))
+	return s.tlsConfigAt(t, issued(name))
+}
+
+func (s *shell) tlsConfigAt(t *testing.T, at folder) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(s.path(at.crt()), s.path(at.key()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(s.read(t, ca)) {
-		t.Fatalf("%s holds no certificate", ca)
+	if !roots.AppendCertsFromPEM(s.read(t, at.ca())) {
+		t.Fatalf("%s holds no certificate", at.ca())
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, MinVersion: tls.VersionTLS12}
 }

@@ -10,9 +10,12 @@ import (
 
 // A site is a server block of nginx that demands client certificates.
 type site struct {
-	name  string // of its certificate
-	depth int    // ssl_verify_depth; 0: nginx's default, which is 1
-	crl   string // ssl_crl; empty for none
+	name     string // of its certificate
+	mount    folder // where its certificate is, if it has no name
+	depth    int    // ssl_verify_depth; 0: nginx's default, which is 1
+	crl      string // ssl_crl; empty for none
+	anyone   bool   // it demands no client certificate
+	location string // what it does; empty: it answers
 }
 
 // nginx starts one nginx with all sites and returns their addresses.
@@ -28,8 +31,8 @@ func (s *shell) nginx(t *testing.T, sites ...site) (p *process, addresses []stri
 	return p, addresses
 }
 
-// nginxConf is for one process, of any user. Each site answers with the outcome
-// of the verification, the protocol and the client's subject.
+// nginxConf is for one process, of any user. A site answers with the outcome of
+// the verification, the protocol and the client's subject.
 func nginxConf(sites []site, addresses []string) []byte {
 	var b bytes.Buffer
 	b.WriteString("daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr info;\nevents {}\n")
@@ -39,22 +42,34 @@ func nginxConf(sites []site, addresses []string) []byte {
 	}
 	for i, site := range sites {
 		fmt.Fprintf(&b, "server {\nlisten %s ssl;\n", addresses[i])
-		fmt.Fprintf(&b, "ssl_certificate %s;\nssl_certificate_key %s;\n", crt(site.name), key(site.name))
-		fmt.Fprintf(&b, "ssl_client_certificate %s;\nssl_verify_client on;\n", ca)
+		at, trusted := issued(site.name), ca
+		if site.name == "" {
+			at, trusted = site.mount, site.mount.ca()
+		}
+		fmt.Fprintf(&b, "ssl_certificate %s;\nssl_certificate_key %s;\n", at.crt(), at.key())
+		if !site.anyone {
+			fmt.Fprintf(&b, "ssl_client_certificate %s;\nssl_verify_client on;\n", trusted)
+		}
 		if site.depth > 0 {
 			fmt.Fprintf(&b, "ssl_verify_depth %d;\n", site.depth)
 		}
 		if site.crl != "" {
 			fmt.Fprintf(&b, "ssl_crl %s;\n", site.crl)
 		}
-		b.WriteString("location / { return 200 \"$ssl_client_verify $ssl_protocol $ssl_client_s_dn\\n\"; }\n}\n")
+		location := site.location
+		if location == "" {
+			location = "return 200 \"$ssl_client_verify $ssl_protocol $ssl_client_s_dn\\n\";"
+		}
+		fmt.Fprintf(&b, "location / { %s }\n}\n", location)
 	}
 	b.WriteString("}\n")
 	return b.Bytes()
 }
 
 // as is how curl presents a certificate.
-func as(name string) string { return "--cert " + crt(name) + " --key " + key(name) + " " }
+func as(name string) string { return issued(name).as() }
+
+func (f folder) as() string { return "--cert " + f.crt() + " --key " + f.key() + " " }
 
 const curl = "curl -sS --max-time 60 --cacert " + ca + " "
 

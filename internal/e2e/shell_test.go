@@ -171,9 +171,20 @@ func (o output) mustSay(t *testing.T, wants ...string) {
 	}
 }
 
+// A folder of a shell holds tls.crt, tls.key and ca.crt: those of a certificate in
+// the PKI directory, or of a Secret that is mounted.
+type folder string
+
+// issued is where the PKI directory has a certificate.
+func issued(name string) folder { return folder("pki/certificates/" + name) }
+
+func (f folder) crt() string { return string(f) + "/tls.crt" }
+func (f folder) key() string { return string(f) + "/tls.key" }
+func (f folder) ca() string  { return string(f) + "/ca.crt" }
+
 // The files of a certificate in the PKI directory of a shell.
-func crt(name string) string { return "pki/certificates/" + name + "/tls.crt" }
-func key(name string) string { return "pki/certificates/" + name + "/tls.key" }
+func crt(name string) string { return issued(name).crt() }
+func key(name string) string { return issued(name).key() }
 
 // ca is what everybody trusts.
 const ca = "pki/authorities/root/tls.crt"
