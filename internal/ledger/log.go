@@ -22,6 +22,7 @@ const (
 	ActionCRL      Action = "crl"      // Detail is the number
 	ActionPasswd   Action = "passwd"   // an authority's key file; Detail is added, changed or removed, of its passphrase
 	ActionBackup   Action = "backup"   // of all of it; Detail says whether with keys
+	ActionFinish   Action = "finish"   // the change-over to an authority's new key is over; Detail is its name
 	ActionRestore  Action = "restore"  // all of it came of a backup; Detail is when that was made
 )
 

@@ -167,7 +167,11 @@ func (d *Dir) FinishRollover(ctx context.Context, name string, force bool) (refr
 	if err := d.writeChange(c); err != nil {
 		return nil, err
 	}
-	return d.carryOut(context.WithoutCancel(ctx), c)
+	ctx = context.WithoutCancel(ctx)
+	if err := d.ledgerWriteError(d.ledger.Note(ctx, ledger.ActionFinish, name)); err != nil {
+		return nil, err // what was begun, the next writer finishes
+	}
+	return d.carryOut(ctx, c)
 }
 
 // refreshBelow writes the chains and roots that are right now into the folders

@@ -55,6 +55,9 @@ const busyTimeout = 5 * time.Second
 // what is recorded in bulk goes to all pages of an index.
 const cacheKiB = 12 << 10
 
+// journalBytes is how much of a journal stays after a large transaction.
+const journalBytes = 1 << 20
+
 // Open opens the database at path and brings its tables up to date, also when it
 // is opened to read only. Errors are explained: see [Schema.Explain]; one of a
 // later version is [ErrNewer].
@@ -107,7 +110,7 @@ func (s *Schema) OpenAsIs(ctx context.Context, path string, mode Mode) (*sql.DB,
 	case s.Secret:
 		dsn += "&_pragma=secure_delete(1)&_pragma=journal_mode(truncate)"
 	default:
-		dsn += "&_pragma=journal_mode(persist)"
+		dsn += fmt.Sprintf("&_pragma=journal_mode(persist)&_pragma=journal_size_limit(%d)", journalBytes)
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
