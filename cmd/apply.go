@@ -22,6 +22,7 @@ type applyOptions struct {
 	prune      bool
 	revoke     bool
 	passphrase secretFlags
+	caKey      string
 }
 
 func newApplyCmd(a *app, run func(context.Context, *applyOptions) error) *cobra.Command {
@@ -74,6 +75,7 @@ groups) needs an authority that stands in for it, given with --issuer.`,
 	f.BoolVar(&o.prune, "prune", false, "remove what was applied before and is in no manifest now")
 	f.BoolVar(&o.revoke, "revoke", false, "with --prune, revoke what is removed")
 	o.passphrase.add(c, "passphrase", "passphrase of the authorities' keys")
+	addCAKeyFlag(c, &o.caKey)
 	must(c.RegisterFlagCompletionFunc("namespace", cobra.NoFileCompletions))
 	must(c.RegisterFlagCompletionFunc("cluster-resource-namespace", cobra.NoFileCompletions))
 	return c

@@ -62,6 +62,9 @@ func (a *app) runApply(ctx context.Context, o *applyOptions) (err error) {
 			err = errors.Join(err, r.dir.Close())
 		}
 	}()
+	if r.dir != nil {
+		r.dir.SetKeyFile(o.caKey)
+	}
 	if r.state, err = readApplyState(ctx, r.dir, r.set); err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func (a *app) hint(c *cobra.Command, err error) string {
 		return fmt.Sprintf("see it with 'mtlsctl show %s'; to replace it add --force, to keep it --if-missing", exists.Name)
 	case errors.As(err, &constraint):
 		return "sign by another authority with --ca, or make one for such names with 'mtlsctl init-ca NAME'"
-	case errors.As(err, &missing) && (c == nil || c.Flags().Lookup("ca-key") == nil):
+	case errors.As(err, &missing) && c != nil && c.Flags().Lookup("ca-key") == nil:
 		return fmt.Sprintf("bring the key back to %s for as long as you sign with it", missing.Path)
 	case errors.As(err, &missing):
 		return fmt.Sprintf("name the file that holds it with --ca-key, or bring it back to %s for as long as you sign with it", missing.Path)
