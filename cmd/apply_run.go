@@ -39,7 +39,7 @@ func (a *app) runApply(ctx context.Context, o *applyOptions) (err error) {
 	if err != nil {
 		return sourceError(err)
 	}
-	a.boundMemory()
+	a.boundMemory(0)
 	at := *a
 	now := a.Now()
 	at.Now = func() time.Time { return now }
@@ -50,6 +50,7 @@ func (a *app) runApply(ctx context.Context, o *applyOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	a.boundMemory(len(r.set.Certificates))
 	r.dir, err = at.open()
 	if errors.Is(err, pkidir.ErrNoDir) {
 		r.dir, err = nil, nil
@@ -90,12 +91,12 @@ func (a *app) runApply(ctx context.Context, o *applyOptions) (err error) {
 	return r.show()
 }
 
-// boundMemory keeps the garbage of a hundred thousand certificates from piling
-// up on what has to be kept of them, unless the environment says how.
-func (a *app) boundMemory() {
-	const enough = 176 << 20
+// boundMemory keeps the garbage of many certificates from piling up on what has
+// to be kept of them, unless the environment says how.
+func (a *app) boundMemory(certificates int) {
+	const enough, each = 176 << 20, 1760 // bytes; enough for a hundred thousand
 	if a.env("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(enough)
+		debug.SetMemoryLimit(max(enough, int64(certificates)*each))
 	}
 	if a.env("GOGC") == "" {
 		debug.SetGCPercent(400) // below that, speed is worth more
