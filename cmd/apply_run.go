@@ -32,6 +32,8 @@ type applyRun struct {
 	plan   *plan.Plan
 	sink   sink
 	result applyResult
+	// requestKeys are those of CertificateRequests that sign themselves, by name.
+	requestKeys map[string]crypto.Signer
 }
 
 func (a *app) runApply(ctx context.Context, o *applyOptions) (err error) {
@@ -281,6 +283,9 @@ func (r *applyRun) issue(ctx context.Context) error {
 	if total == 0 {
 		return nil
 	}
+	if err := r.findRequestKeys(); err != nil {
+		return err
+	}
 	step, done := r.app.progress("Issuing", total)
 	defer done()
 	var orderErr error
@@ -347,7 +352,7 @@ func (r *applyRun) order(x *plan.Action) (o pkidir.Order, err error) {
 		exact, err = x.Request.Request(urls)
 		applied = plan.NewAppliedRequest(x.Request)
 		if err == nil && x.Signer.SelfSigned {
-			o.Key, err = r.requestKey(x)
+			o.Key = r.requestKeys[x.Name]
 		}
 	} else {
 		exact, err = x.Certificate.Request(urls)
@@ -360,6 +365,24 @@ func (r *applyRun) order(x *plan.Action) (o pkidir.Order, err error) {
 	o.Exact = &exact
 	o.Manifest, err = applied.Encode()
 	return o, err
+}
+
+// findRequestKeys reads the keys by which CertificateRequests sign themselves,
+// before orders are drawn in another goroutine: the PKI directory is for one.
+func (r *applyRun) findRequestKeys() error {
+	r.requestKeys = map[string]crypto.Signer{}
+	for i := range r.plan.Actions {
+		x := &r.plan.Actions[i]
+		if x.Request == nil || !x.Signer.SelfSigned || !issues(x) {
+			continue
+		}
+		key, err := r.requestKey(x)
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.Name, err)
+		}
+		r.requestKeys[x.Name] = key
+	}
+	return nil
 }
 
 // requestKey finds the key by which a CertificateRequest signs itself.

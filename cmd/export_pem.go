@@ -67,6 +67,9 @@ func (a *app) runExportPEM(ctx context.Context, o *exportPEMOptions) error {
 	if err != nil || o.out == stdout {
 		return err
 	}
+	if b.Key == nil && !b.Leaf().IsCA {
+		a.note("No key is written: that of %s is not here.", o.name)
+	}
 	r := exportRecord{PEM: &o.format, WithCAKey: o.withCAKey}
 	if err := a.recordExport(ctx, o.name, formatPEM, t.dir, r, files); err != nil {
 		return err
