@@ -1,13 +1,9 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,40 +18,73 @@ type exportOptions struct {
 	out        string
 	force      bool
 	withCAKey  bool
+	consumer   *export.Consumer // nil: nobody in particular
+	crl        bool
 	passphrase secretFlags
 }
 
 func newExportCmd(a *app) *cobra.Command {
+	var o struct {
+		consumer *export.Consumer
+		list     bool
+	}
 	c := &cobra.Command{
 		Use:     "export FORMAT NAME",
 		GroupID: groupUse,
 		Short:   "Write a certificate in the form that a program wants",
 		Long: `export writes a certificate of the PKI directory, with its key and the root to
 trust, in the form that a program wants. NAME may be an authority too: then its
-key stays behind, unless --with-ca-key asks for it.`,
-		Example: `  mtlsctl export p12 alice@example.com --for macos
+key stays behind, unless --with-ca-key asks for it.
+
+With --for, the files have the names and the order that the program reads, what
+it could not use is refused, and the lines of its configuration that use them
+are shown. 'mtlsctl export NAME --for PROGRAM' chooses the format too; --list
+shows all programs and formats.`,
+		Example: `  mtlsctl export --list
+  mtlsctl export api.example.com --for nginx --out /etc/nginx/tls
+  mtlsctl export p12 alice@example.com --for macos
   mtlsctl export secret api.example.com --namespace prod | kubectl apply --server-side -f -
-  mtlsctl export pem api.example.com --combined --out haproxy.pem
   mtlsctl export secret root --ca-only --name ca.bundle`,
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		Args:               cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				var names []string
-				for _, e := range export.Formats() {
-					names = append(names, e.Name)
-				}
-				return usagef("as in 'mtlsctl export p12 alice@example.com'", "FORMAT is missing: there are %s", strings.Join(names, ", "))
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case o.list:
+				return a.listFormats()
+			case o.consumer != nil && len(args) > 0:
+				return a.exportFor(c.Context(), o.consumer, args[0])
+			case len(args) == 0:
+				return usagef("as in 'mtlsctl export p12 alice@example.com'; 'mtlsctl export --list' shows all",
+					"FORMAT is missing: there are %s", strings.Join(formatNames(), ", "))
 			}
 			_, err := export.Find(args[0])
 			return &usageError{err: err}
 		},
 	}
-	c.AddCommand(newExportPEMCmd(a, nil), newExportSecretCmd(a, nil), newExportP12Cmd(a, nil), newExportCRLCmd(a, nil))
+	f := c.Flags()
+	f.Var(parsed(&o.consumer, "program", export.FindConsumer), "for", "who it is for: the `program` chooses the format")
+	f.BoolVar(&o.list, "list", false, "show all programs and formats")
+	must(c.RegisterFlagCompletionFunc("for", completeConsumers("")))
+	c.AddCommand(
+		newExportPEMCmd(a, nil),
+		newExportSecretCmd(a, nil),
+		newExportConfigMapCmd(a, nil),
+		newExportP12Cmd(a, nil),
+		newExportCRLCmd(a, nil),
+	)
 	return c
 }
 
-// addExportFlags adds the flags that all formats share.
+func formatNames() (names []string) {
+	for _, e := range export.Formats() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// addExportFlags adds the flags that all formats share. Who a format has a word
+// for is in the table of consumers; the formats of key stores have a --for of
+// their own.
 func (a *app) addExportFlags(c *cobra.Command, o *exportOptions, out string) {
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", out)
@@ -66,6 +95,18 @@ func (a *app) addExportFlags(c *cobra.Command, o *exportOptions, out string) {
 	e, err := export.Find(c.Name())
 	must(err)
 	c.Short = "Write " + e.Summary
+	if names := export.ConsumersOf(c.Name()); len(names) > 0 && !hasOwnFor(c.Name()) {
+		f.Var(parsed(&o.consumer, "program", export.FindConsumer), "for", "who it is for: "+strings.Join(names, ", "))
+		must(c.RegisterFlagCompletionFunc("for", completeConsumers(c.Name())))
+	}
+	if _, shaped := e.Format.(export.Shaped); shaped {
+		f.BoolVar(&o.crl, "crl", false, "also the CRLs of all authorities above")
+	}
+}
+
+// hasOwnFor reports whether a format asks itself who reads it.
+func hasOwnFor(format string) bool {
+	return format == formatP12 || format == formatTruststore || format == formatMobileconfig
 }
 
 // bundle loads what is to be exported. The key of an authority is read only if
@@ -115,94 +156,4 @@ func flagProblem(e *export.OptionError) error {
 		return fmt.Errorf("--%s: %s", e.Option, e.Problem)
 	}
 	return flagValueError("--"+e.Option, e.Value, errors.New(e.Problem))
-}
-
-// stdout as an --out is standard output.
-const stdout = "-"
-
-// target is where the files of an export go.
-type target struct {
-	dir   string
-	names []string // in dir, one a file
-}
-
-// fileTarget is the target of a format of one file: --out is the file, or the
-// folder for it.
-func fileTarget(out, def string) target {
-	if out == "" {
-		out = def
-	}
-	if info, err := os.Stat(out); strings.HasSuffix(out, string(filepath.Separator)) || strings.HasSuffix(out, "/") || err == nil && info.IsDir() {
-		return target{out, []string{filepath.Base(def)}}
-	}
-	return target{filepath.Dir(out), []string{filepath.Base(out)}}
-}
-
-// write writes the files of an export, and others that belong to them, and
-// returns the paths of the former. With the standard output as target, they go
-// nowhere else.
-func (a *app) write(o *exportOptions, t target, files []export.File, others ...place) ([]string, error) {
-	if o.out == stdout {
-		if err := writePlaces(others, o.force); err != nil {
-			return nil, err
-		}
-		for i, f := range files {
-			// A root is its own ca.crt: once is enough in a row.
-			if slices.ContainsFunc(files[:i], func(e export.File) bool { return bytes.Equal(e.Data, f.Data) }) {
-				continue
-			}
-			if _, err := a.Stdout.Write(f.Data); err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
-	}
-	var paths []string
-	for i := range files {
-		if i < len(t.names) {
-			files[i].Name = t.names[i]
-		}
-		paths = append(paths, filepath.Join(t.dir, files[i].Name))
-	}
-	if !o.force {
-		names := make([]string, len(files))
-		for i := range files {
-			names[i] = files[i].Name
-		}
-		if err := refuseExisting(t.dir, names...); err != nil {
-			return nil, err
-		}
-	}
-	return paths, writePlaces(append(others, place{t.dir, files}), o.force)
-}
-
-// exportJSON is the result of an export that was written to files.
-type exportJSON struct {
-	Name         string   `json:"name"`
-	Format       string   `json:"format"`
-	Files        []string `json:"files"`
-	Encoding     string   `json:"encoding,omitempty"`
-	FriendlyName string   `json:"friendlyName,omitempty"`
-	PasswordFile string   `json:"passwordFile,omitempty"`
-}
-
-// showExported says what was written.
-func (a *app) showExported(j exportJSON) error {
-	if a.json {
-		return a.writeJSON(j)
-	}
-	if a.quiet {
-		return nil
-	}
-	for _, f := range j.Files {
-		if _, err := fmt.Fprintf(a.Stdout, "  %s\n", f); err != nil {
-			return err
-		}
-	}
-	if j.PasswordFile != "" {
-		if _, err := fmt.Fprintf(a.Stdout, "  %s: its password\n", j.PasswordFile); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -51,7 +51,7 @@ standard input or a prompt.`,
 	}
 	a.addExportFlags(c, &o.exportOptions, "the `file` (default NAME.p12), or - for standard output")
 	f := c.Flags()
-	f.Var(&listValue[export.P12Target]{&o.format.For, export.ParseP12Target}, "for",
+	f.Var(&listValue[export.P12Target]{to: &o.format.For, parse: export.ParseP12Target}, "for",
 		"who reads it: macos, ios, windows, android, firefox, chrome, java, openssl ..., with a version if it is known, as in macos15; repeatable")
 	f.Var(parsed(&o.format.Encoding, "name", export.ParseP12Encoding), "encoding", "compat, modern-2023 or modern-2026 (default compat)")
 	f.StringVar(&o.format.FriendlyName, "friendly-name", "", "the `name` that key stores show (default the common name)")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/term"
+	"github.com/mtlsctl/mtlsctl/pki"
 )
 
 type exportPEMOptions struct {
@@ -26,8 +27,9 @@ func newExportPEMCmd(a *app, run func(context.Context, *exportPEMOptions) error)
 a folder, which is named like the certificate unless --out names another.
 
 With --combined it writes one file: certificate, chain, key, as HAProxy and
-MongoDB read them. With --der, each certificate and the key in DER.`,
-		Example: `  mtlsctl export pem api.example.com --out /etc/nginx/tls
+MongoDB read them. With --der, each certificate and the key in DER. With --for,
+the files are named as a program wants them.`,
+		Example: `  mtlsctl export pem api.example.com --for nginx --out /etc/nginx/tls
   mtlsctl export pem api.example.com --combined --out haproxy.pem
   mtlsctl export pem alice@example.com --der
   mtlsctl export pem root --out - > root.pem`,
@@ -40,7 +42,12 @@ MongoDB read them. With --der, each certificate and the key in DER.`,
 	a.addExportFlags(c, &o.exportOptions, "the `folder` (with --combined the file), or - for standard output")
 	c.Flags().BoolVar(&o.format.Combined, "combined", false, "one file: certificate, chain, key")
 	c.Flags().BoolVar(&o.format.DER, "der", false, "DER in place of PEM")
-	exclusive(c, "combined", "der")
+	c.Flags().Var(parsed(&o.format.Encoding, "name", pki.ParseKeyEncoding), "encoding",
+		"of the key: pkcs8, pkcs1 or sec1 (default as it was issued)")
+	must(c.RegisterFlagCompletionFunc("encoding", words(pki.KeyEncodings())))
+	exclusive(c, "combined", "der", "for")
+	exclusive(c, "combined", "crl")
+	exclusive(c, "der", "crl")
 	return c
 }
 
@@ -52,27 +59,15 @@ func (a *app) runExportPEM(ctx context.Context, o *exportPEMOptions) error {
 	if err != nil {
 		return err
 	}
-	files, err := o.format.Export(b)
-	if err != nil {
-		return exportError(&o.exportOptions, err)
+	def := path.Base(o.name) + "/"
+	if o.format.Combined {
+		def = path.Base(o.name) + ".pem"
 	}
-	t := target{dir: o.out}
-	switch {
-	case o.format.Combined:
-		t = fileTarget(o.out, path.Base(o.name)+".pem")
-	case o.out == "":
-		t.dir = path.Base(o.name)
-	}
-	paths, err := a.write(&o.exportOptions, t, files)
-	if err != nil || o.out == stdout {
+	if err := a.exportBundle(ctx, &o.exportOptions, &exported{format: o.format, def: def}, b); err != nil {
 		return err
 	}
-	if b.Key == nil && !b.Leaf().IsCA {
+	if b.Key == nil && !b.Leaf().IsCA && o.out != stdout {
 		a.note("No key is written: that of %s is not here.", o.name)
 	}
-	r := exportRecord{PEM: &o.format, WithCAKey: o.withCAKey}
-	if err := a.recordExport(ctx, o.name, formatPEM, t.dir, r, files); err != nil {
-		return err
-	}
-	return a.showExported(exportJSON{Name: o.name, Format: formatPEM, Files: paths})
+	return nil
 }

@@ -50,12 +50,9 @@ it to verify clients.`,
 		},
 	}
 	a.addExportFlags(c, &o.exportOptions, "the `file`, or - for standard output (the default)")
-	f := c.Flags()
-	f.StringVar(&o.format.Name, "name", "", "the Secret's `name` (default NAME, made to fit)")
-	f.StringVarP(&o.format.Namespace, "namespace", "n", "", "the Secret's `namespace` (default none)")
-	f.Var(pairs(&o.format.Labels), "label", "a label; repeatable")
-	f.Var(pairs(&o.format.Annotations), "annotation", "an annotation; repeatable")
-	f.BoolVar(&o.format.CAOnly, "ca-only", false, "the root alone, in an Opaque Secret")
+	addObjectFlags(c, "Secret", &o.format.Name, &o.format.Namespace, &o.format.Labels, &o.format.Annotations)
+	c.Flags().BoolVar(&o.format.CAOnly, "ca-only", false, "the root alone, in an Opaque Secret")
+	exclusive(c, "ca-only", "for")
 	return c
 }
 
@@ -78,66 +75,20 @@ func pairs(to *map[string]string) pflag.Value {
 }
 
 func (a *app) runExportSecret(ctx context.Context, o *exportSecretOptions) error {
-	b, err := a.bundle(ctx, &o.exportOptions)
-	if err != nil {
-		return err
-	}
-	asked := o.format
-	files, err := a.secretFiles(ctx, o, b)
-	if err != nil {
-		return err
-	}
-	if o.out == "" {
-		o.out = stdout
-	}
-	ending := ".yaml"
-	if o.format.JSON {
-		ending = ".json"
-	}
-	t := fileTarget(o.out, o.format.Name+ending)
-	paths, err := a.write(&o.exportOptions, t, files)
-	if err != nil || o.out == stdout {
-		return err
-	}
-	r := exportRecord{Secret: &asked, WithCAKey: o.withCAKey}
-	if err := a.recordExport(ctx, o.name, formatSecret, t.dir, r, files); err != nil {
-		return err
-	}
-	return a.showExported(exportJSON{Name: o.name, Format: formatSecret, Files: paths})
-}
-
-// secretFiles makes the Secret, and fills in its name.
-func (a *app) secretFiles(ctx context.Context, o *exportSecretOptions, b *pki.Bundle) (files []export.File, err error) {
-	applied, err := a.appliedSecret(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if applied != nil && !o.format.CAOnly {
-		o.format.Name = applied.Name
-		var file export.File
-		file, err = applied.Export(b, o.format.JSON)
-		files = []export.File{file}
-	} else {
-		if o.format.Name == "" {
-			o.format.Name = export.SecretName(path.Base(o.name))
-		}
-		files, err = o.format.Export(b)
-	}
-	if err != nil {
-		return nil, exportError(&o.exportOptions, err)
-	}
-	return files, nil
+	return a.runFormat(ctx, &o.exportOptions, o.format, stdout)
 }
 
 // appliedSecret is the Secret as the manifest that made a certificate wants it,
-// with what the flags say in place of it; nil if no manifest did.
-func (a *app) appliedSecret(ctx context.Context, o *exportSecretOptions) (f *export.CertManagerSecret, err error) {
+// with what the flags say in place of it; nil if no manifest did, or another
+// layout is asked for.
+func (a *app) appliedSecret(ctx context.Context, o *exportOptions, asked export.Format) (f *export.CertManagerSecret, err error) {
 	name, err := pki.ParseName(o.name)
-	if err != nil || name.Namespace() == "" {
+	format, ok := asked.(export.Secret)
+	if err != nil || name.Namespace() == "" || !ok || format.CAOnly || o.consumer != nil || o.crl {
 		return nil, nil //nolint:nilerr // the bundle was there
 	}
-	if o.format.Namespace == "" {
-		o.format.Namespace = name.Namespace()
+	if format.Namespace == "" {
+		format.Namespace = name.Namespace()
 	}
 	d, err := a.open()
 	if err != nil {
@@ -157,11 +108,11 @@ func (a *app) appliedSecret(ctx context.Context, o *exportSecretOptions) (f *exp
 		return nil, err
 	}
 	spec := applied.SecretSpec()
-	f = certManagerSecret(manifest.Key{Namespace: o.format.Namespace, Name: path.Base(o.name)}, spec)
-	if o.format.Name != "" {
-		f.Name = o.format.Name
+	f = certManagerSecret(manifest.Key{Namespace: format.Namespace, Name: path.Base(o.name)}, spec)
+	if format.Name != "" {
+		f.Name = format.Name
 	}
-	f.Labels, f.Annotations = merged(f.Labels, o.format.Labels), merged(f.Annotations, o.format.Annotations)
+	f.Labels, f.Annotations = merged(f.Labels, format.Labels), merged(f.Annotations, format.Annotations)
 	if k := spec.Keystores; k != nil && (k.JKS != nil && k.JKS.Create || k.PKCS12 != nil && k.PKCS12.Create) {
 		a.warn("the keystores of %s are left out: their passwords are not kept; 'mtlsctl apply --out' writes them", o.name)
 	}

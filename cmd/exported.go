@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/mtlsctl/mtlsctl/export"
@@ -17,33 +18,56 @@ import (
 	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 )
 
-// The formats of exports, as the ledger calls them.
+// The formats of exports that are treated apart.
 const (
-	formatPEM    = "pem"
-	formatSecret = "secret"
-	formatP12    = "p12"
+	formatPEM          = "pem"
+	formatSecret       = "secret"
+	formatP12          = "p12"
+	formatTruststore   = "truststore"
+	formatMobileconfig = "mobileconfig"
 )
 
 // An exportRecord is what the ledger keeps of an export beside its path, to write
 // it again. There is no password in it.
 type exportRecord struct {
-	Files     []string       `json:"files"` // their names, in their folder
-	WithCAKey bool           `json:"withCAKey,omitempty"`
-	PEM       *export.PEM    `json:"pem,omitempty"`
-	Secret    *export.Secret `json:"secret,omitempty"`
-	// Flags are those of a format that is not written again here.
-	Flags []string `json:"flags,omitempty"`
+	Files     []string `json:"files"`            // their names, in their folder
+	Folder    bool     `json:"folder,omitempty"` // the path is a folder, and not one file
+	WithCAKey bool     `json:"withCAKey,omitempty"`
+	CRL       bool     `json:"crl,omitempty"`
+	For       string   `json:"for,omitempty"` // the consumer
+	// Options are those of the format. Without them, only the user can write the
+	// export again.
+	Options json.RawMessage `json:"options,omitempty"`
+	Flags   []string        `json:"flags,omitempty"` // as they were typed
 	// Before is the digest of what was in its place: the ledger has what is written
 	// again before it is written.
 	Before string `json:"before,omitempty"`
 }
 
-// whole reports whether the export is a folder, and not one file.
-func (r *exportRecord) whole() bool { return r.PEM != nil && !r.PEM.Combined }
+// setOptions keeps the options of a format that needs nothing else.
+func (r *exportRecord) setOptions(entry export.Entry, f export.Format) (err error) {
+	if entry.Again {
+		r.Options, err = json.Marshal(f)
+	}
+	return err
+}
+
+// format returns the format of an export, with its options.
+func (r *exportRecord) format(name string) (export.Format, error) {
+	entry, err := export.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	f := reflect.New(reflect.TypeOf(entry.Format))
+	if err := json.Unmarshal(r.Options, f.Interface()); err != nil {
+		return nil, err
+	}
+	return f.Elem().Interface().(export.Format), nil //nolint:forcetypeassert // it is of that type
+}
 
 // place returns the folder and the files of an export.
 func (r *exportRecord) place(path string) (dir string) {
-	if r.whole() {
+	if r.Folder {
 		return path
 	}
 	return filepath.Dir(path)
@@ -65,7 +89,7 @@ func (r *exportRecord) entry(name, format, dir string, files []export.File) (led
 	for _, f := range files {
 		r.Files = append(r.Files, f.Name)
 	}
-	if !r.whole() {
+	if !r.Folder {
 		dir = filepath.Join(dir, files[0].Name)
 	}
 	abs, err := filepath.Abs(dir)
@@ -125,5 +149,5 @@ func (a *app) recordBundle(ctx context.Context, i *pkidir.Issued, dir string) er
 	if err != nil {
 		return err
 	}
-	return a.recordExport(ctx, i.Entry.Name, formatPEM, dir, exportRecord{PEM: &export.PEM{}}, files)
+	return a.recordExport(ctx, i.Entry.Name, formatPEM, dir, exportRecord{Folder: true, Options: json.RawMessage("{}")}, files)
 }

@@ -16,13 +16,22 @@ import (
 // A value is a flag with a type of its own. It may be given again, and the last
 // one counts, unless set adds to a list.
 type value struct {
-	set  func(string) error
-	kind string // shown in the help text
-	text func() string
+	set   func(string) error
+	kind  string // shown in the help text
+	text  func() string
+	given []string
 }
 
-func (v *value) Set(s string) error { return v.set(s) }
-func (v *value) Type() string       { return v.kind }
+func (v *value) Type() string    { return v.kind }
+func (v *value) words() []string { return v.given }
+
+func (v *value) Set(s string) error {
+	err := v.set(s)
+	if err == nil {
+		v.given = append(v.given, s)
+	}
+	return err
+}
 
 func (v *value) String() string {
 	if v.text == nil {
@@ -55,10 +64,13 @@ func collected[T any](to *[]T, kind string, parse func(string) (T, error)) pflag
 type listValue[T any] struct {
 	to    *[]T
 	parse func(string) (T, error)
+	given []string
 }
 
 func (v *listValue[T]) Type() string   { return "list" }
 func (v *listValue[T]) String() string { return "" }
+
+func (v *listValue[T]) words() []string { return v.given }
 
 func (v *listValue[T]) Set(s string) error {
 	for _, word := range strings.Split(s, ",") {
@@ -68,7 +80,38 @@ func (v *listValue[T]) Set(s string) error {
 		}
 		*v.to = append(*v.to, one)
 	}
+	v.given = append(v.given, s)
 	return nil
+}
+
+// givenFlags returns the flags of a command that were given, as they would be
+// typed again. The global ones are left out, and those that say where a secret
+// is or where to write.
+func givenFlags(c *cobra.Command) (given []string) {
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		name, _, secret := strings.Cut(f.Name, "-")
+		if !f.Changed || f.Name == "out" || f.Name == "force" || secret && (name == "passphrase" || name == "password") && f.Name != "password-out" {
+			return
+		}
+		words := []string{f.Value.String()}
+		switch v := f.Value.(type) {
+		case interface{ words() []string }:
+			words = v.words()
+		case pflag.SliceValue:
+			words = v.GetSlice()
+		}
+		for _, w := range words {
+			switch {
+			case f.Value.Type() == "bool" && w == "true":
+				given = append(given, "--"+f.Name)
+			case f.Value.Type() == "bool":
+				given = append(given, "--"+f.Name+"="+w)
+			default:
+				given = append(given, "--"+f.Name, w)
+			}
+		}
+	})
+	return given
 }
 
 // words is a completion of fixed words.

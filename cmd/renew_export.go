@@ -23,6 +23,8 @@ type exportedAt struct {
 	Format string `json:"format"`
 	State  string `json:"state"`
 	Next   string `json:"next,omitempty"` // the command that writes it again
+
+	byHand bool // renew cannot
 }
 
 // The states of exports.
@@ -103,7 +105,8 @@ func (a *app) followExport(ctx context.Context, d *pkidir.Dir, e *ledger.Export,
 		return at, err
 	}
 	var files []export.File
-	if e.Format != formatP12 && (o.export || !r.WithCAKey) {
+	again := len(r.Options) > 0
+	if again && (o.export || !r.WithCAKey) {
 		if files, err = a.exportFiles(ctx, d, e, &r, o); err != nil {
 			return at, err
 		}
@@ -115,7 +118,8 @@ func (a *app) followExport(ctx context.Context, d *pkidir.Dir, e *ledger.Export,
 		at.State = exportChanged
 		return at, nil
 	}
-	if !o.export || e.Format == formatP12 {
+	if !o.export || !again {
+		at.byHand = !again
 		return at, nil
 	}
 	if err := exportAgain(ctx, d, e, r, digest, files); err != nil {
@@ -135,17 +139,21 @@ func (a *app) exportFiles(ctx context.Context, d *pkidir.Dir, e *ledger.Export, 
 	if err != nil {
 		return nil, err
 	}
-	var files []export.File
-	if r.Secret != nil {
-		s := &exportSecretOptions{exportOptions: exportOptions{name: e.Name, withCAKey: r.WithCAKey}, format: *r.Secret}
-		files, err = a.secretFiles(ctx, s, b)
-	} else {
-		files, err = r.PEM.Export(b)
+	f, err := r.format(e.Format)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && !r.whole() {
-		files[0].Name = filepath.Base(e.Path)
+	asked := &exportOptions{name: e.Name, withCAKey: r.WithCAKey, crl: r.CRL}
+	if r.For != "" {
+		if asked.consumer, err = export.FindConsumer(r.For); err != nil {
+			return nil, err
+		}
 	}
-	return files, err
+	made, err := a.makeFiles(ctx, asked, e.Format, f, b)
+	if err == nil && !r.Folder {
+		made.files[0].Name = filepath.Base(e.Path)
+	}
+	return made.files, err
 }
 
 // exportAgain writes the files of an export in place of others.
@@ -175,41 +183,11 @@ func exportAgain(ctx context.Context, d *pkidir.Dir, e *ledger.Export, r exportR
 // command is what writes an export again.
 func (r *exportRecord) command(e *ledger.Export) string {
 	words := []string{"mtlsctl", "export", e.Format, e.Name, "--out", e.Path}
-	flag := func(on bool, flags ...string) {
-		if on {
-			words = append(words, flags...)
-		}
-	}
-	if p := r.PEM; p != nil {
-		flag(p.Combined, "--combined")
-		flag(p.DER, "--der")
-	}
-	if s := r.Secret; s != nil {
-		flag(s.Name != "", "--name", s.Name)
-		flag(s.Namespace != "", "--namespace", s.Namespace)
-		for _, k := range sortedKeys(s.Labels) {
-			flag(true, "--label", k+"="+s.Labels[k])
-		}
-		for _, k := range sortedKeys(s.Annotations) {
-			flag(true, "--annotation", k+"="+s.Annotations[k])
-		}
-		flag(s.CAOnly, "--ca-only")
-		flag(s.JSON, "--json")
-	}
-	flag(r.WithCAKey, "--with-ca-key")
 	words = append(words, r.Flags...)
 	for i := range words {
 		words[i] = shellWord(words[i])
 	}
 	return strings.Join(append(words, "--force"), " ")
-}
-
-func sortedKeys(m map[string]string) (keys []string) {
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // shellWord quotes what a shell would take apart.
@@ -244,8 +222,8 @@ func (a *app) showExports(exports []exportedAt, o *renewOptions) error {
 			a.warn("%s has the former %s, and was changed by somebody since, so it stays; --force replaces it: %s", e.Path, e.Name, e.Next)
 		case e.State == exportChanged:
 			a.note("%s has the former %s, and was changed by somebody since: %s", e.Path, e.Name, e.Next)
-		case e.Format == formatP12:
-			a.note("%s has the former %s, and needs its password to be written again: %s", e.Path, e.Name, e.Next)
+		case e.byHand:
+			a.note("%s has the former %s, and renew cannot write it again: %s", e.Path, e.Name, e.Next)
 		default:
 			a.note("%s has the former %s: %s", e.Path, e.Name, e.Next)
 			again = again || e.Format != formatApplied && !o.export

@@ -42,14 +42,16 @@ type app struct {
 	quiet   bool
 	noColor bool
 
+	args        []string        // what was typed
 	command     string          // the command that runs, for the log
+	flags       []string        // the flags of its own that were given
 	interrupted <-chan struct{} // closed when the user wants it to end; may be nil
 }
 
 // Main runs the command that args name and returns the exit status: 0 done, 1
 // failed, 2 used wrongly, 3 a check said no.
 func Main(ctx context.Context, args []string, env Env) int {
-	a := &app{Env: env, interrupted: ctx.Done()}
+	a := &app{Env: env, args: args, interrupted: ctx.Done()}
 	root := newRootCmd(a, args)
 	root.SetArgs(append([]string{}, args...)) // nil would be those of this process
 	root.SetIn(env.Stdin)
@@ -82,6 +84,7 @@ MTLSCTL_PKI names another.`,
 		Args:          cobra.ArbitraryArgs,
 		PersistentPreRun: func(c *cobra.Command, _ []string) {
 			a.command = strings.TrimPrefix(c.CommandPath(), "mtlsctl ")
+			a.flags = givenFlags(c)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {

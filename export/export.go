@@ -27,14 +27,18 @@ type Entry struct {
 	Name    string // as in `mtlsctl export NAME`
 	Summary string // one line, without a full stop
 	Format  Format // with its default options
+	// Again: its options hold no secret and are all that it needs beside the bundle,
+	// so that they can be kept, to write the same of the next certificate.
+	Again bool
 }
 
 // Formats returns all formats, in the order in which help lists them.
 func Formats() []Entry {
 	return []Entry{
-		{"pem", "PEM or DER files: tls.crt, tls.key, ca.crt, or all in one for HAProxy and MongoDB", PEM{}},
-		{"secret", "a Kubernetes Secret of type kubernetes.io/tls, as YAML or JSON", Secret{}},
-		{"p12", "a PKCS#12 file for browsers, operating systems and Java", P12{}},
+		{"pem", "PEM or DER files: tls.crt, tls.key, ca.crt, or all in one for HAProxy and MongoDB", PEM{}, true},
+		{"secret", "a Kubernetes Secret of type kubernetes.io/tls, as YAML or JSON", Secret{}, true},
+		{"configmap", "a Kubernetes ConfigMap with the root, as YAML or JSON", ConfigMap{}, true},
+		{"p12", "a PKCS#12 file for browsers, operating systems and Java", P12{}, false},
 	}
 }
 
@@ -55,6 +59,7 @@ var (
 	ErrNoCertificate = errors.New("the bundle has no certificate")
 	ErrNoKey         = errors.New("the bundle has no private key")
 	ErrNoRoots       = errors.New("the bundle has no root certificate")
+	ErrNoCRL         = errors.New("there is no CRL")
 )
 
 // An OptionError says which option of a format cannot be taken.

@@ -20,47 +20,52 @@ type PEM struct {
 	// issuer, and so on up; ca.crt.der the root, ca-2.crt.der a second one. The
 	// key is in tls.key.der. It cannot be had together with Combined.
 	DER bool
+	// Encoding is how the key is written; empty is the bundle's own.
+	Encoding pki.KeyEncoding
+	// Shape is the layout of a consumer, and CRLs (PEM) what is revoked. Without
+	// a layout the CRLs are in crl.pem.
+	Shape `json:"-"`
 }
 
 // Export implements [Format].
 func (f PEM) Export(b *pki.Bundle) ([]File, error) {
+	if f.Encoding != "" && b.Key != nil {
+		again := *b
+		again.Encoding = f.Encoding
+		b = &again
+	}
 	switch {
-	case len(b.Chain) == 0:
-		return nil, ErrNoCertificate
 	case f.Combined && f.DER:
 		return nil, errors.New("combined and DER exclude each other: a DER file holds one object")
-	case f.Combined && b.Key == nil:
-		return nil, fmt.Errorf("tls.pem holds certificate and key: %w", ErrNoKey)
+	case f.DER:
+		return derFiles(b)
+	case f.Combined:
+		return Layout{item("tls.pem", Chain, Key)}.fill(b, nil)
 	}
-	var key []byte
-	if b.Key != nil {
-		var err error
-		if key, err = b.KeyPEM(); err != nil {
-			return nil, err
-		}
-	}
-	if f.Combined {
-		return []File{{"tls.pem", append(b.ChainPEM(), key...), true}}, nil
-	}
-	if f.DER {
-		return derFiles(b, key), nil
-	}
-	files := []File{{"tls.crt", b.ChainPEM(), false}}
-	if key != nil {
-		files = append(files, File{"tls.key", key, true})
-	}
-	if len(b.Roots) > 0 {
-		files = append(files, File{"ca.crt", b.RootsPEM(), false})
-	}
-	return files, nil
+	l := Layout{item("tls.crt", Chain), maybe("tls.key", Key), maybe("ca.crt", Roots), maybe("crl.pem", CRLs)}
+	return f.layout(l).fill(b, f.CRLs)
 }
 
-func derFiles(b *pki.Bundle, key []byte) []File {
+// WithShape implements [Shaped].
+func (f PEM) WithShape(s Shape) Format {
+	f.Shape = s
+	return f
+}
+
+func derFiles(b *pki.Bundle) ([]File, error) {
+	if len(b.Chain) == 0 {
+		return nil, ErrNoCertificate
+	}
 	files := []File{{"tls.crt.der", b.Leaf().Raw, false}}
 	for i, c := range b.Chain[1:] {
 		files = append(files, File{fmt.Sprintf("chain-%d.crt.der", i+1), c.Raw, false})
 	}
-	if block, _ := pem.Decode(key); block != nil {
+	if b.Key != nil {
+		key, err := b.KeyPEM()
+		if err != nil {
+			return nil, err
+		}
+		block, _ := pem.Decode(key)
 		files = append(files, File{"tls.key.der", block.Bytes, true})
 	}
 	for i, c := range b.Roots {
@@ -70,5 +75,5 @@ func derFiles(b *pki.Bundle, key []byte) []File {
 		}
 		files = append(files, File{name, c.Raw, false})
 	}
-	return files
+	return files, nil
 }

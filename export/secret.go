@@ -32,6 +32,9 @@ type Secret struct {
 	JSON bool
 	// CAOnly writes an Opaque Secret with just ca.crt, for whoever only verifies.
 	CAOnly bool
+	// Shape is the layout of a consumer in place of those, and CRLs (PEM) what is
+	// revoked. Without a layout the CRLs are in ca.crl.
+	Shape `json:"-"`
 }
 
 // secretObject is the part of a v1 Secret that is written. The API's own type
@@ -51,11 +54,22 @@ type secretMeta struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
+// The layouts of Secrets that no consumer has a word in.
+var (
+	tlsSecret = Layout{item("tls.crt", Chain), item("tls.key", Key), maybe("ca.crt", Roots), maybe("ca.crl", CRLs)}
+	caSecret  = Layout{item("ca.crt", Roots), maybe("ca.crl", CRLs)}
+)
+
 // Export implements [Format].
 func (f Secret) Export(b *pki.Bundle) ([]File, error) {
 	if len(b.Chain) == 0 {
 		return nil, ErrNoCertificate
 	}
+	l := tlsSecret
+	if f.CAOnly {
+		l = caSecret
+	}
+	l = f.layout(l)
 	o := secretObject{
 		APIVersion: "v1",
 		Kind:       "Secret",
@@ -66,21 +80,18 @@ func (f Secret) Export(b *pki.Bundle) ([]File, error) {
 	if err := o.Metadata.check(leafName(b)); err != nil {
 		return nil, err
 	}
-	if len(b.Roots) > 0 {
-		o.Data["ca.crt"] = b.RootsPEM()
-	}
-	switch {
-	case f.CAOnly && len(b.Roots) == 0:
-		return nil, fmt.Errorf("ca.crt is all that the Secret holds: %w", ErrNoRoots)
-	case !f.CAOnly && b.Key == nil:
+	if b.Key == nil && l.Has(Key) && len(f.Layout) == 0 {
 		return nil, fmt.Errorf("a Secret of type kubernetes.io/tls holds certificate and key: %w", ErrNoKey)
-	case !f.CAOnly:
-		key, err := b.KeyPEM()
-		if err != nil {
-			return nil, err
-		}
+	}
+	items, err := l.fill(b, f.CRLs)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range items {
+		o.Data[i.Name] = i.Data
+	}
+	if o.Data["tls.crt"] != nil && o.Data["tls.key"] != nil {
 		o.Type = "kubernetes.io/tls"
-		o.Data["tls.crt"], o.Data["tls.key"] = b.ChainPEM(), key
 	}
 	if err := o.checkSize(); err != nil {
 		return nil, err
@@ -89,7 +100,16 @@ func (f Secret) Export(b *pki.Bundle) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []File{{secretFile(f.Name, f.JSON), data, !f.CAOnly}}, nil
+	return []File{{secretFile(f.Name, f.JSON), data, l.Has(Key)}}, nil
+}
+
+// WithShape implements [Shaped].
+func (f Secret) WithShape(s Shape) Format {
+	f.Shape = s
+	if f.Name == "" {
+		f.Name = s.Object
+	}
+	return f
 }
 
 // secretFile returns the file's name of a Secret's.
@@ -100,19 +120,24 @@ func secretFile(name string, asJSON bool) string {
 	return name + ".yaml"
 }
 
-// checkSize holds the data to the API server's limit.
-func (o secretObject) checkSize() error {
+// checkSize holds the data of an object to the API server's limit.
+func checkSize[T ~string | ~[]byte](kind string, data map[string]T) error {
 	size := 0
-	for _, v := range o.Data {
+	for _, v := range data {
 		size += len(v)
 	}
 	if size > maxSecret {
-		return fmt.Errorf("a Secret holds %d bytes at most, and this one would have %d", maxSecret, size)
+		return fmt.Errorf("a %s holds %d bytes at most, and this one would have %d", kind, maxSecret, size)
 	}
 	return nil
 }
 
-func (o secretObject) marshal(asJSON bool) ([]byte, error) {
+func (o secretObject) checkSize() error { return checkSize(o.Kind, o.Data) }
+
+func (o secretObject) marshal(asJSON bool) ([]byte, error) { return marshalObject(o, asJSON) }
+
+// marshalObject writes a Kubernetes object as YAML or as indented JSON.
+func marshalObject(o any, asJSON bool) ([]byte, error) {
 	if !asJSON {
 		return yaml.Marshal(o)
 	}

@@ -1,0 +1,157 @@
+package cmd
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/term"
+)
+
+// exportFor runs `export FORMAT NAME --for PROGRAM` in place of the same without
+// FORMAT: the program's own format for a certificate of that role.
+func (a *app) exportFor(ctx context.Context, consumer *export.Consumer, name string) error {
+	b, err := a.bundle(ctx, &exportOptions{name: name})
+	if err != nil {
+		return err
+	}
+	at := slices.Index(a.args, "export")
+	args := slices.Concat([]string{"export", consumer.FormatFor(export.RoleOf(b.Leaf()))}, a.args[:at], a.args[at+1:])
+	root := newRootCmd(a, args)
+	root.SetArgs(args)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// completeConsumers completes those that take a format; all for the empty one.
+func completeConsumers(format string) cobra.CompletionFunc {
+	var words []cobra.Completion
+	for _, c := range export.Consumers() {
+		if format == "" || slices.Contains(c.Formats(), format) {
+			words = append(words, cobra.CompletionWithDesc(c.Name, c.Title))
+		}
+	}
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// othersOf returns the servers' certificates of the authority that signed one.
+func (a *app) othersOf(ctx context.Context, name string) (others []*x509.Certificate, err error) {
+	d, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	l, err := d.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	self, err := l.Current(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	err = l.Stream(ctx, ledger.Filter{Issuer: self.Issuer}, func(e *ledger.Entry) error {
+		if e.Name == self.Name || e.Status(a.Now()) != ledger.Valid {
+			return nil
+		}
+		c, err := x509.ParseCertificate(e.DER)
+		if err != nil {
+			return err
+		}
+		if r := export.RoleOf(c); r == export.Server || r == export.Peer {
+			others = append(others, c)
+		}
+		return nil
+	})
+	return others, err
+}
+
+// configLines returns the lines of a consumer's configuration that use an export.
+func (a *app) configLines(o *exportOptions, made madeExport, format string, paths []string) (string, error) {
+	if o.consumer == nil {
+		return "", nil
+	}
+	p := export.Placement{Fit: export.Fit{Format: format, Name: o.name, Bundle: made.bundle}, CRL: o.crl}
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		p.Files = append(p.Files, abs)
+	}
+	switch f := made.format.(type) {
+	case export.Secret:
+		p.Object, p.Namespace = f.Name, f.Namespace
+	case export.ConfigMap:
+		p.Object, p.Namespace = f.Name, f.Namespace
+	}
+	return o.consumer.Config(&p), nil
+}
+
+// indented moves lines to the right.
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(text, "\n", "\n  ")
+}
+
+// formatsJSON is what there is to choose from.
+type formatsJSON struct {
+	Formats   []formatJSON   `json:"formats"`
+	Consumers []consumerJSON `json:"consumers"`
+}
+
+type formatJSON struct {
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+}
+
+type consumerJSON struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Formats []string `json:"formats"`
+}
+
+// listFormats shows all formats, and who takes which.
+func (a *app) listFormats() error {
+	if a.json {
+		var j formatsJSON
+		for _, e := range export.Formats() {
+			j.Formats = append(j.Formats, formatJSON{e.Name, e.Summary})
+		}
+		for _, c := range export.Consumers() {
+			j.Consumers = append(j.Consumers, consumerJSON{c.Name, c.Title, c.Formats()})
+		}
+		return a.writeJSON(j)
+	}
+	faint := a.style(a.Stdout).Faint
+	head := func(words ...string) (cells []any) {
+		for _, w := range words {
+			cells = append(cells, term.Cell{Text: w, Style: faint})
+		}
+		return cells
+	}
+	var t term.Table
+	t.Row(head("FORMAT", "WHAT IT IS")...)
+	for _, e := range export.Formats() {
+		t.Row(e.Name, e.Summary)
+	}
+	if err := t.Write(a.Stdout); err != nil {
+		return err
+	}
+	if _, err := a.Stdout.Write([]byte("\n")); err != nil {
+		return err
+	}
+	t = term.Table{}
+	t.Row(head("--for", "PROGRAM", "FORMATS")...)
+	for _, c := range export.Consumers() {
+		t.Row(c.Name, c.Title, strings.Join(c.Formats(), ", "))
+	}
+	return t.Write(a.Stdout)
+}
