@@ -24,8 +24,9 @@ func anyTime() (first, last time.Time) {
 // FormatTime writes a moment as every message does: in UTC, to the second.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// setLifetime works out the lifetime. What was asked for is refused if
-// the issuer does not cover it; a default is cut to what the issuer covers.
+// setLifetime works out the lifetime. What was asked for is refused if the issuer
+// does not cover it; a default is cut to what the issuer covers, and so is a number
+// of days that misses it by less than one.
 // An issuer without a certificate covers everything: that is a root's own.
 func (d *Draft) setLifetime(issuer *Authority, t *x509.Certificate, l Lifetime, def time.Duration) error {
 	now := issuer.now().UTC().Truncate(time.Second)
@@ -70,6 +71,10 @@ func (d *Draft) setLifetime(issuer *Authority, t *x509.Certificate, l Lifetime, 
 		return &LifetimeError{Problem: fmt.Sprintf("it ends on %s, before it begins", FormatTime(t.NotAfter))}
 	case !t.NotAfter.After(now):
 		return &LifetimeError{Problem: fmt.Sprintf("it ended on %s, in the past", FormatTime(t.NotAfter))}
+	case t.NotAfter.After(last) && asked && l.wholeDays() && t.NotAfter.Sub(last) < day:
+		// Made later the same day as its issuer, with the same number of days.
+		t.NotAfter = last
+		d.warn("it ends with its issuer, on %s, in the last of the %s asked for", FormatTime(last), humanDays(l.Validity))
 	case t.NotAfter.After(last) && asked:
 		return &LifetimeError{Problem: fmt.Sprintf("it ends on %s, after %s", FormatTime(t.NotAfter), bound), Latest: last}
 	case t.NotAfter.After(last):
@@ -78,6 +83,11 @@ func (d *Draft) setLifetime(issuer *Authority, t *x509.Certificate, l Lifetime, 
 	}
 	return nil
 }
+
+const day = 24 * time.Hour
+
+// wholeDays reports whether some days were asked for, and not a moment.
+func (l Lifetime) wholeDays() bool { return l.Validity > day && l.Validity%day == 0 }
 
 func humanDays(d time.Duration) string {
 	if days := int64(d / (24 * time.Hour)); d%(24*time.Hour) == 0 && days != 1 {

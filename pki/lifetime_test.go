@@ -43,6 +43,8 @@ func TestLifetime(t *testing.T) {
 		"to the second":        {ca: long, ask: pki.Lifetime{NotBefore: now.Add(999 * time.Millisecond), Validity: 1999 * time.Millisecond}, begin: now, end: now.Add(time.Second)},
 		"other time zone":      {ca: long, ask: pki.Lifetime{NotAfter: now.Add(time.Hour).In(time.FixedZone("", 3600))}, begin: start, end: now.Add(time.Hour)},
 		"exactly the issuer's": {ca: short, ask: pki.Lifetime{Validity: 100 * day}, begin: start, end: start.Add(100 * day)},
+		"days cut to issuer's": {ca: short, ask: pki.Lifetime{NotBefore: start.Add(time.Hour), Validity: 100 * day}, begin: start.Add(time.Hour), end: start.Add(100 * day),
+			warning: "it ends with its issuer, on 2026-09-23 11:59:00 UTC, in the last of the 100 days asked for"},
 		"default cut to issuer's": {ca: short, begin: start, end: start.Add(100 * day),
 			warning: "it ends with its issuer, on 2026-09-23 11:59:00 UTC, before the usual 365 days are over"},
 		"begins with its issuer": {ca: short, ask: pki.Lifetime{NotBefore: start, Validity: day}, begin: start, end: start.Add(day)},
@@ -80,6 +82,7 @@ func TestLifetimeRefuses(t *testing.T) {
 		want pki.LifetimeError
 	}{
 		"longer than the issuer": {pki.Lifetime{Validity: 100*day + time.Second}, pki.LifetimeError{Problem: "it ends on 2026-09-23 11:59:01 UTC, after its issuer", Latest: last}},
+		"a day too long":         {pki.Lifetime{Validity: 101 * day}, pki.LifetimeError{Problem: "it ends on 2026-09-24 11:59:00 UTC, after its issuer", Latest: last}},
 		"past the issuer's end":  {pki.Lifetime{NotAfter: last.Add(time.Second)}, pki.LifetimeError{Problem: "it ends on 2026-09-23 11:59:01 UTC, after its issuer", Latest: last}},
 		"far past any end":       {pki.Lifetime{NotAfter: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}, pki.LifetimeError{Problem: "it ends on 10000-01-01 00:00:00 UTC, after its issuer", Latest: last}},
 		"before the issuer":      {pki.Lifetime{NotBefore: start.Add(-time.Second)}, pki.LifetimeError{Problem: "it begins on 2026-06-15 11:58:59 UTC, before its issuer", Earliest: start}},
