@@ -78,6 +78,9 @@ type Consumer struct {
 	shapes []consumerShape // the first of a format that takes the role counts
 	rules  []rule
 	config func(p *Placement) string // lines of its configuration; nil: there is nothing to say
+	// trust is the way to have it trust an authority that it takes in no format;
+	// "*" in it is the authority's name. Empty: there is none.
+	trust string
 	// compares: its rules hold a certificate against the servers' of the same CA.
 	compares bool
 }
@@ -88,7 +91,9 @@ type consumerShape struct {
 	format string
 	roles  string // separated by spaces; a peer passes for a server and a client; empty: all
 	layout Layout // "*" in the names of items is the certificate's name
-	object string // likewise; empty: the certificate's name
+	// layoutOf is in place of layout where the names depend on what is certified.
+	layoutOf func(f *Fit) Layout
+	object   string // likewise; empty: the certificate's name
 }
 
 func (s *consumerShape) takes(r Role) bool {
@@ -227,8 +232,12 @@ func (c *Consumer) Fit(f *Fit) (Shape, error) {
 			return Shape{}, &FitError{c.Title, problem, remedy}
 		}
 	}
+	layout := shape.layout
+	if shape.layoutOf != nil {
+		layout = shape.layoutOf(f)
+	}
 	name := path.Base(f.Name)
-	return Shape{Layout: shape.layout.named(name), Object: strings.ReplaceAll(shape.object, "*", SecretName(name))}, nil
+	return Shape{Layout: layout.named(name), Object: strings.ReplaceAll(shape.object, "*", SecretName(name))}, nil
 }
 
 // among reports whether a word is in a list that is separated by spaces; all are
@@ -250,8 +259,10 @@ func (c *Consumer) refuseRole(f *Fit, roles []string) error {
 	}
 	e := &FitError{Consumer: c.Title, Problem: fmt.Sprintf("wants %s here, and %s is %s",
 		strings.Join(wants, " or "), f.Name, titles[string(f.Role())])}
-	switch role := roles[0]; role {
-	case string(Authority):
+	switch role := roles[0]; {
+	case f.Role() == Authority && c.trust != "":
+		e.Remedy = strings.ReplaceAll(c.trust, "*", f.Name)
+	case role == string(Authority):
 		e.Remedy = "name an authority; 'mtlsctl tree' shows them"
 	default:
 		e.Remedy = fmt.Sprintf("'mtlsctl issue %s NAME' makes one", role)
@@ -289,6 +300,9 @@ func (p *Placement) Depth() int {
 	}
 	return max(len(p.Bundle.Chain), 1)
 }
+
+// HasConfig reports whether there are such lines at all.
+func (c *Consumer) HasConfig() bool { return c.config != nil }
 
 // Config returns the lines of the consumer's configuration that use an export,
 // with a newline at the end; empty if there is nothing to say.

@@ -39,6 +39,15 @@ func Formats() []Entry {
 		{"secret", "a Kubernetes Secret of type kubernetes.io/tls, as YAML or JSON", Secret{}, true},
 		{"configmap", "a Kubernetes ConfigMap with the root, as YAML or JSON", ConfigMap{}, true},
 		{"p12", "a PKCS#12 file for browsers, operating systems and Java", P12{}, false},
+		{"jks", "a Java KeyStore of the old kind, with the key", JKS{}, false},
+		{"truststore", "a truststore for Java, with the root: PKCS#12 or JKS", Truststore{}, true},
+		{"kubeconfig", "a kubeconfig whose user is the certificate, or add it to one", Kubeconfig{}, true},
+		{"spiffe-bundle", "the roots as the bundle of a SPIFFE trust domain", SPIFFEBundle{}, true},
+		{"crl", "the CRL of an authority, as 'mtlsctl crl' and 'mtlsctl revoke' published it", CRL{}, false},
+		{"apisix", "the JSON for APISIX's Admin API", APISIX{}, true},
+		{"issuer", "a cert-manager Issuer that signs with an authority, and its Secret", Issuer{}, true},
+		{"mobileconfig", "a configuration profile for iPhone, iPad and Mac", MobileConfig{}, false},
+		{"env", "variables for CI, in base64", Env{}, true},
 	}
 }
 

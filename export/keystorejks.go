@@ -1,10 +1,8 @@
 package export
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/x509"
-	"time"
 
 	jks "github.com/pavlo-v-chernykh/keystore-go/v4"
 
@@ -23,16 +21,9 @@ func (k *Keystore) addJKS(data map[string][]byte, b *pki.Bundle, ca *x509.Certif
 	if len(k.Password) == 0 {
 		return errNoKeystorePassword
 	}
-	key, err := x509.MarshalPKCS8PrivateKey(b.Key)
-	if err != nil {
-		return err
-	}
-	entry := jks.PrivateKeyEntry{CreationTime: b.Leaf().NotBefore, PrivateKey: key}
-	for _, c := range b.Chain {
-		entry.CertificateChain = append(entry.CertificateChain, jksCertificate(c))
-	}
 	store := jks.New(jks.WithOrderedAliases())
-	if err := store.SetPrivateKeyEntry(cmp.Or(k.Alias, "certificate"), entry, k.Password); err != nil {
+	err := addJKSKey(store, cmp.Or(k.Alias, "certificate"), b, b.Chain, k.Password)
+	if err != nil {
 		return err
 	}
 	if ca == nil {
@@ -40,30 +31,17 @@ func (k *Keystore) addJKS(data map[string][]byte, b *pki.Bundle, ca *x509.Certif
 		return err
 	}
 	// After the key: cert-manager lets the CA have the alias if both want it.
-	if err := trustJKS(store, ca, entry.CreationTime); err != nil {
+	created := b.Leaf().NotBefore
+	if err := trustJKS(store, caAlias, ca, created); err != nil {
 		return err
 	}
 	if data["keystore.jks"], err = storeJKS(store, k.Password); err != nil {
 		return err
 	}
 	store = jks.New()
-	if err := trustJKS(store, ca, entry.CreationTime); err != nil {
+	if err := trustJKS(store, caAlias, ca, created); err != nil {
 		return err
 	}
 	data["truststore.jks"], err = storeJKS(store, k.Password)
 	return err
-}
-
-func jksCertificate(c *x509.Certificate) jks.Certificate {
-	return jks.Certificate{Type: "X509", Content: c.Raw}
-}
-
-func trustJKS(store jks.KeyStore, ca *x509.Certificate, created time.Time) error {
-	return store.SetTrustedCertificateEntry(caAlias, jks.TrustedCertificateEntry{CreationTime: created, Certificate: jksCertificate(ca)})
-}
-
-func storeJKS(store jks.KeyStore, password []byte) ([]byte, error) {
-	var out bytes.Buffer
-	err := store.Store(&out, password)
-	return out.Bytes(), err
 }

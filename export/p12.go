@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/x509"
 	"fmt"
@@ -49,6 +50,24 @@ func (f P12) Export(b *pki.Bundle) ([]File, error) {
 	case b.Key == nil:
 		return nil, fmt.Errorf("a PKCS#12 file holds certificate and key: %w", ErrNoKey)
 	}
+	issuers := b.Chain[1:]
+	if !f.NoRoot {
+		issuers = withRoot(b)
+	}
+	data, err := f.encode(b, issuers)
+	if err != nil {
+		return nil, err
+	}
+	return []File{{cmp.Or(f.Name, "tls") + ".p12", data, true}}, nil
+}
+
+// NameFor returns the friendly name that the file of a bundle with a certificate
+// has.
+func (f P12) NameFor(b *pki.Bundle) string { return cmp.Or(f.FriendlyName, leafName(b)) }
+
+// encode writes a file with these certificates beside the leaf, once all is
+// found to suit the readers.
+func (f P12) encode(b *pki.Bundle, issuers []*x509.Certificate) ([]byte, error) {
 	encoding, err := f.encoding()
 	if err != nil {
 		return nil, err
@@ -60,23 +79,15 @@ func (f P12) Export(b *pki.Bundle) ([]File, error) {
 	if err := checkPassword(f.Password, encoding, readers); err != nil {
 		return nil, err
 	}
-	name, err := f.friendlyName(b)
-	if err != nil {
+	name := f.NameFor(b)
+	if err := checkName("friendly-name", name); err != nil {
 		return nil, err
-	}
-	issuers := b.Chain[1:]
-	if !f.NoRoot {
-		issuers = withRoot(b)
 	}
 	data, err := encodeP12(encoding, b.Key, b.Leaf(), issuers, name, f.Password)
 	if err != nil {
 		return nil, fmt.Errorf("writing PKCS#12: %w", err)
 	}
-	file := f.Name
-	if file == "" {
-		file = "tls"
-	}
-	return []File{{file + ".p12", data, true}}, nil
+	return data, nil
 }
 
 // encoding returns the encoding to use, which all targets read.
@@ -139,20 +150,18 @@ func checkKeyType(leaf *x509.Certificate, targets []P12Target, readers []*P12Rea
 	return &OptionError{"for", strings.Join(names, ","), "the key is Ed25519, which is not imported by " + titles, strings.Join(able, ",")}
 }
 
-func (f P12) friendlyName(b *pki.Bundle) (string, error) {
-	name := f.FriendlyName
-	if name == "" {
-		name = leafName(b)
-	}
+// checkName refuses a name that a key store cannot hold or show; option is the
+// word for it.
+func checkName(option, name string) error {
 	for _, r := range name {
 		switch {
 		case unicode.IsControl(r), r == unicode.ReplacementChar:
-			return "", &OptionError{"friendly-name", name, "it has a character that cannot be shown", ""}
+			return &OptionError{option, name, "it has a character that cannot be shown", ""}
 		case r > 0xFFFF:
-			return "", &OptionError{"friendly-name", name, "it has a character beyond the basic plane of Unicode, which PKCS#12 cannot hold", ""}
+			return &OptionError{option, name, "it has a character beyond the basic plane of Unicode, which key stores cannot hold", ""}
 		}
 	}
-	return name, nil
+	return nil
 }
 
 // withRoot returns the certificates above the leaf, and of the bundle's roots
@@ -168,20 +177,26 @@ func withRoot(b *pki.Bundle) []*x509.Certificate {
 	return issuers
 }
 
+// encoder returns the writer of an encoding.
+func (e P12Encoding) encoder() *pkcs12.Encoder {
+	switch e {
+	case Modern2026:
+		return pkcs12.Modern2026
+	case Modern2023:
+		return pkcs12.Modern2023
+	}
+	// The preset makes the MAC's key with one iteration, for browsers of 1999.
+	return pkcs12.LegacyDES.WithIterations(2048)
+}
+
 // encodeP12 has go-pkcs12 write and encrypt the key and the issuers, and adds
 // the names and the leaf.
 func encodeP12(e P12Encoding, key any, leaf *x509.Certificate, issuers []*x509.Certificate, name, password string) ([]byte, error) {
-	encoder := map[P12Encoding]*pkcs12.Encoder{
-		// The preset makes the MAC's key with one iteration, for browsers of 1999.
-		Compat:     pkcs12.LegacyDES.WithIterations(2048),
-		Modern2023: pkcs12.Modern2023,
-		Modern2026: pkcs12.Modern2026,
-	}[e]
 	first, rest := leaf, issuers
 	if len(issuers) > 0 {
 		first, rest = issuers[0], issuers[1:]
 	}
-	data, err := encoder.Encode(key, first, rest, password)
+	data, err := e.encoder().Encode(key, first, rest, password)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (t P12Target) Import(file string) (steps []ImportStep) {
 }
 
 func importSteps(family, file string) []ImportStep {
-	f := shellQuote(file)
+	f := ShellWord(file)
 	switch family {
 	case "macos":
 		// Without -f, macOS 15 takes the old way, which knows no AES.
@@ -57,15 +57,4 @@ func importSteps(family, file string) []ImportStep {
 		return []ImportStep{{"GnuTLS", "certtool --inder --p12-info --infile " + f, ""}}
 	}
 	return nil
-}
-
-// shellQuote writes a file's name so that a POSIX shell takes it as one word.
-func shellQuote(s string) string {
-	safe := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 && s[0] != '-' {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -85,6 +85,10 @@ type P12Bag struct {
 	Name        string            // its friendly name, if it has one
 	Protection  P12Protection     // of a key
 	Certificate *x509.Certificate // of a certificate; nil if it cannot be parsed
+	// Trusted says of a certificate that it has the attribute by which Java knows an
+	// entry that it may trust; it lists no certificate that has neither that nor a
+	// key.
+	Trusted bool
 }
 
 // Certificates returns the certificates that can be seen, in their order.
@@ -195,14 +199,26 @@ func openP12(data []byte, password string, iterations int) (*P12Info, error) {
 func (f *p12File) afford(limit int) error {
 	left := limit - f.info.MAC.Iterations
 	for _, c := range f.info.Contents {
-		if left >= 0 {
-			left -= c.Protection.Iterations
+		for range f.readings() {
+			if left >= 0 {
+				left -= c.Protection.Iterations
+			}
 		}
 	}
 	if left < 0 {
 		return fmt.Errorf("opening it takes more than %d iterations of key derivation", limit)
 	}
 	return nil
+}
+
+// readings is how many times an encrypted content is opened: once for the
+// certificates, and where there is no key that they could belong to, once more
+// for whether Java trusts them.
+func (f *p12File) readings() int {
+	if f.info.Keys() > 0 {
+		return 1
+	}
+	return 2
 }
 
 // open checks the password and opens the encrypted contents.
@@ -230,8 +246,9 @@ func (f *p12File) open(password string) error {
 		var unknown pkcs12.NotImplementedError
 		switch {
 		case err == nil:
+			trusted := f.readings() == 2 && allTrusted(e, bmp)
 			for _, cert := range certs {
-				c.Bags = append(c.Bags, P12Bag{Kind: BagCertificate, Certificate: cert})
+				c.Bags = append(c.Bags, P12Bag{Kind: BagCertificate, Certificate: cert, Trusted: trusted})
 			}
 		case f.info.MAC.Algorithm == "" && !errors.As(err, &unknown):
 			return ErrPassword
@@ -261,17 +278,37 @@ func (f *p12File) checkMAC(bmp []byte) ([]byte, error) {
 	return nil, ErrPassword
 }
 
-// decryptCertificates has go-pkcs12 open one encrypted content, by making a
-// file of it alone. Its DecodeChain wants exactly one key in a file, so that one
-// that means nothing goes first; a content with a key of its own is refused by
-// that, before it can ask for any iterations.
+// decryptCertificates has go-pkcs12 open one encrypted content. Its DecodeChain
+// wants exactly one key in a file, so that one that means nothing goes first; a
+// content with a key of its own is refused by that, before it can ask for any
+// iterations.
 func decryptCertificates(e *encryptedData, bmp []byte) ([]*x509.Certificate, error) {
 	// An Ed25519 key of 32 zero bytes (RFC 8410 section 7).
 	key := append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...)
-	safe := marshal([]contentInfo{
-		dataContent(marshal([]safeBag{{ID: oidKeyBag, Value: explicit(key)}})),
-		{oidEncryptedData, explicit(marshal(*e))},
-	})
+	data, err := fileOf(bmp, dataContent(marshal([]safeBag{{ID: oidKeyBag, Value: explicit(key)}})), contentInfo{oidEncryptedData, explicit(marshal(*e))})
+	if err != nil {
+		return nil, err
+	}
+	_, first, rest, err := pkcs12.DecodeChain(data, utf8Password(bmp))
+	if err != nil {
+		return nil, err
+	}
+	return append([]*x509.Certificate{first}, rest...), nil
+}
+
+// allTrusted reports whether go-pkcs12 takes an encrypted content for a
+// truststore, as it does if all certificates have Java's attribute.
+func allTrusted(e *encryptedData, bmp []byte) bool {
+	data, err := fileOf(bmp, contentInfo{oidEncryptedData, explicit(marshal(*e))})
+	if err == nil {
+		_, err = pkcs12.DecodeTrustStore(data, utf8Password(bmp))
+	}
+	return err == nil
+}
+
+// fileOf makes a file of some contents, with a MAC that costs nothing.
+func fileOf(bmp []byte, contents ...contentInfo) ([]byte, error) {
+	safe := marshal(contents)
 	p := pfx{Version: 3, AuthSafe: dataContent(safe)}
 	p.MACData.Mac.Algorithm.Algorithm = oidSHA1
 	p.MACData.Iterations = 1
@@ -279,12 +316,6 @@ func decryptCertificates(e *encryptedData, bmp []byte) ([]*x509.Certificate, err
 	if err != nil {
 		return nil, err
 	}
-	if p.MACData.Mac.Digest, err = scheme.sum(safe, bmp); err != nil {
-		return nil, err
-	}
-	_, first, rest, err := pkcs12.DecodeChain(marshal(p), utf8Password(bmp))
-	if err != nil {
-		return nil, err
-	}
-	return append([]*x509.Certificate{first}, rest...), nil
+	p.MACData.Mac.Digest, err = scheme.sum(safe, bmp)
+	return marshal(p), err
 }

@@ -183,6 +183,7 @@ func (f *p12File) readBag(b safeBag) P12Bag {
 			if cert, err := x509.ParseCertificate(c.Data); err == nil {
 				out.Certificate = cert
 			}
+			out.Trusted = slices.ContainsFunc(b.Attributes, func(a safeAttribute) bool { return a.ID.Equal(oidJavaTrusted) })
 		}
 	case b.ID.Equal(oidShroudedBag):
 		out.Kind = BagKey

@@ -27,37 +27,47 @@ func NewPassword() string {
 // checkPassword refuses a password that readers would not take, or that would
 // not protect the file. It never shows it.
 func checkPassword(password string, e P12Encoding, readers []*P12Reader) error {
-	refuse := func(format string, args ...any) error {
-		return &OptionError{"password", "", fmt.Sprintf(format, args...), ""}
+	if err := checkCharacters(password, readers); err != nil {
+		return err
 	}
+	if n := utf8.RuneCountInString(password); e == Compat && n < MinCompatPassword {
+		return refusePassword("%d characters are too few for %s, whose key derivation protects no short password; %d are the least",
+			n, Compat, MinCompatPassword)
+	}
+	return nil
+}
+
+// checkCharacters refuses a password that nobody can type, or that readers would
+// not take.
+func checkCharacters(password string, readers []*P12Reader) error {
 	if password == "" {
-		return refuse("empty, and importers refuse a file without one")
+		return refusePassword("empty, and importers refuse a file without one")
 	}
 	if !utf8.ValidString(password) {
-		return refuse("not UTF-8")
+		return refusePassword("not UTF-8")
 	}
 	ascii := true
 	for _, r := range password {
 		switch {
 		case unicode.IsControl(r):
-			return refuse("it has a control character, which nobody can type")
+			return refusePassword("it has a control character, which nobody can type")
 		case r > 0xFFFF:
 			// PKCS#12 hashes the password as UCS-2 (RFC 7292 appendix B.1).
-			return refuse("it has a character beyond the basic plane of Unicode, such as an emoji, which PKCS#12 cannot hold")
+			return refusePassword("it has a character beyond the basic plane of Unicode, such as an emoji, which PKCS#12 cannot hold")
 		case r > unicode.MaxASCII:
 			ascii = false
 		}
 	}
 	if !ascii {
 		if titles := cannot(readers, needUnicode); titles != "" {
-			return refuse("it has characters that are not ASCII, which %s cannot take", titles)
+			return refusePassword("it has characters that are not ASCII, which %s cannot take", titles)
 		}
 	}
-	if n := utf8.RuneCountInString(password); e == Compat && n < MinCompatPassword {
-		return refuse("%d characters are too few for %s, whose key derivation protects no short password; %d are the least",
-			n, Compat, MinCompatPassword)
-	}
 	return nil
+}
+
+func refusePassword(format string, args ...any) error {
+	return &OptionError{"password", "", fmt.Sprintf(format, args...), ""}
 }
 
 // cannot names the readers that are known not to have what is needed, or

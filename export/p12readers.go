@@ -98,6 +98,15 @@ type P12Target struct {
 // String returns the name by which the target was found.
 func (t P12Target) String() string { return t.name }
 
+// MarshalText returns the same.
+func (t P12Target) MarshalText() ([]byte, error) { return []byte(t.name), nil }
+
+// UnmarshalText is [ParseP12Target].
+func (t *P12Target) UnmarshalText(name []byte) (err error) {
+	*t, err = ParseP12Target(string(name))
+	return err
+}
+
 // Readers returns the readers that the target stands for.
 func (t P12Target) Readers() (all []P12Reader) {
 	for _, r := range t.readers {

@@ -169,16 +169,4 @@ func TestImport(t *testing.T) {
 	if diff := cmp.Diff(want, target(t, "macos15").Import("alice.p12")); diff != "" {
 		t.Error(diff)
 	}
-	for in, want := range map[string]string{
-		"a.p12":     "a.p12",
-		"/tmp/a b":  `'/tmp/a b'`,
-		"it's":      `'it'\''s'`,
-		"$(reboot)": `'$(reboot)'`,
-		"-rf":       `'-rf'`,
-		"":          `''`,
-	} {
-		if got := shellQuote(in); got != want {
-			t.Errorf("shellQuote(%q) = %s, want %s", in, got, want)
-		}
-	}
 }
