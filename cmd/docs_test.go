@@ -103,11 +103,14 @@ func TestExamplesParse(t *testing.T) {
 }
 
 // shellWords splits as a shell does, as far as the examples go: on spaces
-// outside of quotes.
+// outside of quotes, with a folder for ~.
 func shellWords(s string) []string {
 	words := regexp.MustCompile(`(?:[^\s'"]|'[^']*'|"[^"]*")+`).FindAllString(s, -1)
 	for i, w := range words {
 		words[i] = strings.NewReplacer(`'`, "", `"`, "").Replace(w)
+		if rest, ok := strings.CutPrefix(words[i], "~/"); ok {
+			words[i] = "/home/alice/" + rest
+		}
 	}
 	return words
 }

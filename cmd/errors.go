@@ -299,7 +299,8 @@ func newExitStatusTopic() *cobra.Command {
   0  done
   1  failed: the error is on standard error, and nothing was changed
   2  used wrongly: a flag, a value or an argument is not what it should be
-  3  a check said no: 'list --expiring --check'
+  3  a check said no: 'list --expiring --check', 'apply --dry-run --check',
+     'trust status --check'
 
 A failure while files are written, such as a disk that is full, can leave a
 certificate in the ledger that has no folder yet. The error says so, and the

@@ -18,7 +18,7 @@ type exportOptions struct {
 	out        string
 	force      bool
 	withCAKey  bool
-	consumer   *export.Consumer // nil: nobody in particular
+	consumers  []*export.Consumer // empty: nobody in particular
 	crl        bool
 	passphrase secretFlags
 }
@@ -70,7 +70,15 @@ shows all programs and formats.`,
 		newExportSecretCmd(a, nil),
 		newExportConfigMapCmd(a, nil),
 		newExportP12Cmd(a, nil),
+		newExportJKSCmd(a, nil),
+		newExportTruststoreCmd(a, nil),
+		newExportKubeconfigCmd(a, nil),
+		newExportSPIFFEBundleCmd(a, nil),
 		newExportCRLCmd(a, nil),
+		newExportAPISIXCmd(a, nil),
+		newExportIssuerCmd(a, nil),
+		newExportEnvCmd(a, nil),
+		newExportMobileconfigCmd(a, nil),
 	)
 	return c
 }
@@ -96,7 +104,11 @@ func (a *app) addExportFlags(c *cobra.Command, o *exportOptions, out string) {
 	must(err)
 	c.Short = "Write " + e.Summary
 	if names := export.ConsumersOf(c.Name()); len(names) > 0 && !hasOwnFor(c.Name()) {
-		f.Var(parsed(&o.consumer, "program", export.FindConsumer), "for", "who it is for: "+strings.Join(names, ", "))
+		f.Var(&value{kind: "program", set: func(s string) error {
+			c, err := export.FindConsumer(s)
+			o.consumers = []*export.Consumer{c}
+			return err
+		}}, "for", "who it is for: "+strings.Join(names, ", "))
 		must(c.RegisterFlagCompletionFunc("for", completeConsumers(c.Name())))
 	}
 	if _, shaped := e.Format.(export.Shaped); shaped {
@@ -135,9 +147,18 @@ func (a *app) bundle(ctx context.Context, o *exportOptions) (b *pki.Bundle, err 
 // exportError adds the next step to what a format refuses.
 func exportError(o *exportOptions, err error) error {
 	var option *export.OptionError
+	var fit *export.FitError
 	switch {
+	case errors.As(err, &fit):
+		return withHint(err, "%s", fit.Remedy)
 	case errors.As(err, &option) && option.Option == "password":
-		return &usageError{fmt.Errorf("the password: %s", option.Problem), "bring another, or none: then a strong one is made"}
+		then := "a strong one is made"
+		if option.Suggestion != "" {
+			then = "it is " + option.Suggestion
+		}
+		return &usageError{fmt.Errorf("the password: %s", option.Problem), "bring another, or none: then " + then}
+	case errors.As(err, &option) && option.Option == "for" && option.Value == "":
+		return usagef("say who reads it, as in --for "+option.Suggestion, "%q: %s", o.name, option.Problem)
 	case errors.As(err, &option):
 		hint := ""
 		if option.Suggestion != "" {

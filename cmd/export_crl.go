@@ -2,9 +2,7 @@ package cmd
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 
@@ -16,8 +14,8 @@ import (
 
 type exportCRLOptions struct {
 	exportOptions
-	chain bool
-	der   bool
+	chain  bool
+	format export.CRL
 }
 
 func newExportCRLCmd(a *app, run func(context.Context, *exportCRLOptions) error) *cobra.Command {
@@ -26,8 +24,7 @@ func newExportCRLCmd(a *app, run func(context.Context, *exportCRLOptions) error)
 		run = a.runExportCRL
 	}
 	c := &cobra.Command{
-		Use:   "crl AUTHORITY",
-		Short: "Write the CRL of an authority, as 'mtlsctl crl' and 'mtlsctl revoke' published it",
+		Use: "crl AUTHORITY",
 		Long: `export crl writes the CRL that an authority published last, to standard output
 unless --out names a file.
 
@@ -42,11 +39,14 @@ every CA of a chain in its ssl_crl.`,
 			return run(c.Context(), o)
 		},
 	}
+	e, err := export.Find(c.Name())
+	must(err)
+	c.Short = "Write " + e.Summary
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", "the `file`, or - for standard output (the default)")
 	f.BoolVar(&o.force, "force", false, "replace a file that exists")
 	f.BoolVar(&o.chain, "chain", false, "also the CRLs of the authorities above")
-	f.BoolVar(&o.der, "der", false, "DER in place of PEM")
+	f.BoolVar(&o.format.DER, "der", false, "DER in place of PEM")
 	exclusive(c, "chain", "der")
 	return c
 }
@@ -55,7 +55,7 @@ func (a *app) runExportCRL(ctx context.Context, o *exportCRLOptions) (err error)
 	if o.out == "" {
 		o.out = stdout
 	}
-	if o.out == stdout && o.der && term.IsTerminal(a.Stdout) {
+	if o.out == stdout && o.format.DER && term.IsTerminal(a.Stdout) {
 		return usagef("name a file with --out", "--der: DER is not written to a terminal")
 	}
 	d, err := a.open()
@@ -63,22 +63,25 @@ func (a *app) runExportCRL(ctx context.Context, o *exportCRLOptions) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	data, err := d.CRLs(ctx, o.name, o.chain)
+	o.format.Lists, err = d.CRLs(ctx, o.name, o.chain)
 	if errors.Is(err, fs.ErrNotExist) {
-		return withHint(fmt.Errorf("there is no CRL yet: %w", err), "'mtlsctl crl AUTHORITY' publishes the first")
+		return noCRLYet(err)
 	}
 	if err != nil {
 		return err
 	}
-	ending := ".crl.pem"
-	if o.der {
-		block, _ := pem.Decode(data)
-		if block == nil {
-			return errors.New("the CRL of the PKI directory is damaged; 'mtlsctl crl' makes it anew")
-		}
-		data, ending = block.Bytes, ".crl"
+	b, err := d.Bundle(o.name, nil)
+	if err != nil {
+		return err
 	}
-	files := []export.File{{Data: data}}
+	files, err := o.format.Export(b)
+	if err != nil {
+		return withHint(err, "'mtlsctl crl %s' makes it anew", o.name)
+	}
+	ending := ".crl.pem"
+	if o.format.DER {
+		ending = ".crl"
+	}
 	paths, err := a.write(&o.exportOptions, fileTarget(o.out, path.Base(o.name)+ending), files)
 	if err != nil || o.out == stdout {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/internal/term"
+	"github.com/mtlsctl/mtlsctl/pki"
 )
 
 // exportFor runs `export FORMAT NAME --for PROGRAM` in place of the same without
@@ -22,14 +23,50 @@ func (a *app) exportFor(ctx context.Context, consumer *export.Consumer, name str
 	if err != nil {
 		return err
 	}
+	format := consumer.FormatFor(export.RoleOf(b.Leaf()))
 	at := slices.Index(a.args, "export")
-	args := slices.Concat([]string{"export", consumer.FormatFor(export.RoleOf(b.Leaf()))}, a.args[:at], a.args[at+1:])
+	args := slices.Concat([]string{"export", format}, a.args[:at], a.args[at+1:])
 	root := newRootCmd(a, args)
 	root.SetArgs(args)
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	return root.ExecuteContext(ctx)
+}
+
+// fit measures a bundle against those it is for, and returns the shape that the
+// first of them wants.
+func (a *app) fit(ctx context.Context, o *exportOptions, format string, f export.Format, b *pki.Bundle) (shape export.Shape, err error) {
+	fit := export.Fit{Format: format, Name: o.name, Bundle: b, Encoding: b.Encoding}
+	if p, ok := f.(export.PEM); ok && p.Encoding != "" {
+		fit.Encoding = p.Encoding
+	}
+	for i, c := range o.consumers {
+		if c.Compares() && fit.Others == nil {
+			if fit.Others, err = a.othersOf(ctx, o.name); err != nil {
+				return shape, err
+			}
+		}
+		s, err := c.Fit(&fit)
+		if err != nil {
+			return shape, exportError(o, err)
+		}
+		if i == 0 {
+			shape = s
+		}
+	}
+	return shape, nil
+}
+
+// consumersAmong returns the readers of key stores that are consumers of a format,
+// too. One with a version is not.
+func consumersAmong(format string, targets []export.P12Target) (all []*export.Consumer) {
+	for _, t := range targets {
+		if c, err := export.FindConsumer(t.String()); err == nil && slices.Contains(c.Formats(), format) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // completeConsumers completes those that take a format; all for the empty one.
@@ -74,16 +111,17 @@ func (a *app) othersOf(ctx context.Context, name string) (others []*x509.Certifi
 	return others, err
 }
 
-// configLines returns the lines of a consumer's configuration that use an export.
-func (a *app) configLines(o *exportOptions, made madeExport, format string, paths []string) (string, error) {
-	if o.consumer == nil {
-		return "", nil
+// configLines returns the lines of each consumer's configuration that use an
+// export.
+func (a *app) configLines(o *exportOptions, made madeExport, format string, paths []string) (configs []string, err error) {
+	if len(o.consumers) == 0 {
+		return nil, nil
 	}
 	p := export.Placement{Fit: export.Fit{Format: format, Name: o.name, Bundle: made.bundle}, CRL: o.crl}
 	for _, path := range paths {
 		abs, err := filepath.Abs(path)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		p.Files = append(p.Files, abs)
 	}
@@ -93,7 +131,10 @@ func (a *app) configLines(o *exportOptions, made madeExport, format string, path
 	case export.ConfigMap:
 		p.Object, p.Namespace = f.Name, f.Namespace
 	}
-	return o.consumer.Config(&p), nil
+	for _, c := range o.consumers {
+		configs = append(configs, c.Config(&p))
+	}
+	return configs, nil
 }
 
 // indented moves lines to the right.

@@ -72,8 +72,8 @@ func (a *app) exportBundle(ctx context.Context, o *exportOptions, e *exported, b
 	}
 	if o.out != stdout {
 		r := exportRecord{Folder: folder, WithCAKey: o.withCAKey, CRL: o.crl, Flags: a.flags}
-		if o.consumer != nil {
-			r.For = o.consumer.Name
+		if len(o.consumers) > 0 {
+			r.For = o.consumers[0].Name
 		}
 		if err := r.setOptions(entry, e.format); err != nil {
 			return err
@@ -83,18 +83,20 @@ func (a *app) exportBundle(ctx context.Context, o *exportOptions, e *exported, b
 		}
 	}
 	e.said.Name, e.said.Format, e.said.Files = o.name, entry.Name, paths
-	config, err := a.configLines(o, made, entry.Name, paths)
+	configs, err := a.configLines(o, made, entry.Name, paths)
 	if err != nil {
 		return err
 	}
-	e.said.Config = config
+	e.said.Config = strings.Join(configs, "\n")
 	if o.out != stdout {
 		if err := a.showExported(e.said); err != nil {
 			return err
 		}
 	}
-	if config != "" {
-		a.note("For %s:\n%s", o.consumer.Title, indented(strings.TrimSuffix(config, "\n")))
+	for i, lines := range configs {
+		if lines != "" {
+			a.note("For %s:\n%s", o.consumers[i].Title, indented(strings.TrimSuffix(lines, "\n")))
+		}
 	}
 	return nil
 }
@@ -113,23 +115,12 @@ type madeExport struct {
 // makeFiles makes the files of an export, in the shape that a consumer wants.
 func (a *app) makeFiles(ctx context.Context, o *exportOptions, name string, f export.Format, b *pki.Bundle) (made madeExport, err error) {
 	made.bundle = b
-	if o.consumer != nil {
-		fit := export.Fit{Format: name, Name: o.name, Bundle: b, Encoding: b.Encoding}
-		if p, ok := f.(export.PEM); ok && p.Encoding != "" {
-			fit.Encoding = p.Encoding
-		}
-		if o.consumer.Compares() {
-			if fit.Others, err = a.othersOf(ctx, o.name); err != nil {
-				return made, err
-			}
-		}
-		if made.shape, err = o.consumer.Fit(&fit); err != nil {
-			return made, err
-		}
+	if made.shape, err = a.fit(ctx, o, name, f, b); err != nil {
+		return made, err
 	}
 	if o.crl {
 		if !made.shape.HoldsCRLs() {
-			return made, &export.OptionError{Option: "crl", Problem: o.consumer.Title + " has no place for it here"}
+			return made, &export.OptionError{Option: "crl", Problem: o.consumers[0].Title + " has no place for it here"}
 		}
 		if made.shape.CRLs, err = a.crlsAbove(ctx, o.name); err != nil {
 			return made, err

@@ -84,7 +84,7 @@ func (a *app) runExportSecret(ctx context.Context, o *exportSecretOptions) error
 func (a *app) appliedSecret(ctx context.Context, o *exportOptions, asked export.Format) (f *export.CertManagerSecret, err error) {
 	name, err := pki.ParseName(o.name)
 	format, ok := asked.(export.Secret)
-	if err != nil || name.Namespace() == "" || !ok || format.CAOnly || o.consumer != nil || o.crl {
+	if err != nil || name.Namespace() == "" || !ok || format.CAOnly || len(o.consumers) > 0 || o.crl {
 		return nil, nil //nolint:nilerr // the bundle was there
 	}
 	if format.Namespace == "" {

@@ -62,52 +62,6 @@ func TestExportSecretOptions(t *testing.T) {
 	})
 }
 
-func TestExportP12Options(t *testing.T) {
-	t.Parallel()
-	target := func(name string) export.P12Target {
-		p, err := export.ParseP12Target(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	password := func(s secretFlags) secretFlags { s.word = "password"; return s }
-	newCmd := func(run func(context.Context, *exportP12Options) error) *cobra.Command {
-		return newExportP12Cmd(&app{}, run)
-	}
-	checkOptions(t, newCmd, map[string]optionsTest[exportP12Options]{
-		"a name": {
-			args: []string{"alice"},
-			want: exportP12Options{exportOptions: commonExport(exportOptions{name: "alice"}), password: password(secretFlags{})},
-		},
-		"readers": {
-			args: []string{"alice", "--for", "macos15, Firefox", "--for", "java"},
-			want: exportP12Options{
-				exportOptions: commonExport(exportOptions{name: "alice"}), password: password(secretFlags{}),
-				format: export.P12{For: []export.P12Target{target("macos15"), target("firefox"), target("java")}},
-			},
-		},
-		"everything else": {
-			args: []string{"alice", "--encoding", "modern-2023", "--friendly-name", "Alice", "--no-root", "--password-file", "f", "--out", "a.p12", "--force"},
-			want: exportP12Options{
-				exportOptions: commonExport(exportOptions{name: "alice", out: "a.p12", force: true}), password: password(secretFlags{file: "f"}),
-				format: export.P12{Encoding: export.Modern2023, FriendlyName: "Alice", NoRoot: true},
-			},
-		},
-		"a prompt": {
-			args: []string{"alice", "--password-prompt"},
-			want: exportP12Options{exportOptions: commonExport(exportOptions{name: "alice"}), password: password(secretFlags{}), passwordPrompt: true},
-		},
-		"a file for the password": {
-			args: []string{"alice", "--password-out", "f"},
-			want: exportP12Options{exportOptions: commonExport(exportOptions{name: "alice"}), password: password(secretFlags{}), passwordOut: "f"},
-		},
-		"an unknown encoding": {args: []string{"alice", "--encoding", "rc2"}, err: `--encoding "rc2": not known; there are compat, modern-2023, modern-2026`},
-		"two passwords":       {args: []string{"alice", "--password-stdin", "--password-prompt"}, err: "--password-stdin and --password-prompt exclude each other"},
-		"a password's value":  {args: []string{"alice", "--password", "hunter2"}, err: "unknown flag: --password"},
-	})
-}
-
 func TestFileTarget(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -46,9 +46,10 @@ type exportRecord struct {
 
 // setOptions keeps the options of a format that needs nothing else.
 func (r *exportRecord) setOptions(entry export.Entry, f export.Format) (err error) {
-	if entry.Again {
-		r.Options, err = json.Marshal(f)
+	if t, ok := f.(export.Truststore); !entry.Again || ok && t.Password != "" {
+		return nil
 	}
+	r.Options, err = json.Marshal(f)
 	return err
 }
 

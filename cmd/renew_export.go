@@ -84,12 +84,16 @@ func affected(renewed []pkidir.RenewedAuthority) (names []string) {
 }
 
 func (a *app) followExport(ctx context.Context, d *pkidir.Dir, e *ledger.Export, o *renewOptions) (exportedAt, error) {
-	at := exportedAt{Name: e.Name, Path: e.Path, Format: e.Format, State: exportStale}
+	// Several users of one kubeconfig each have an entry.
+	at := exportedAt{Name: e.Name, Path: strings.TrimSuffix(e.Path, "#"+e.Name), Format: e.Format, State: exportStale}
+	if e.Format == formatKubeadm {
+		return followKubeadm(e, at)
+	}
 	if e.Format == formatApplied {
 		if _, err := os.Lstat(e.Path); errors.Is(err, fs.ErrNotExist) {
 			return exportedAt{}, nil
 		}
-		at.Next = fmt.Sprintf("mtlsctl apply -f FILE --out %s", shellWord(filepath.Dir(e.Path)))
+		at.Next = fmt.Sprintf("mtlsctl apply -f FILE --out %s", export.ShellWord(filepath.Dir(e.Path)))
 		return at, nil
 	}
 	var r exportRecord
@@ -145,9 +149,11 @@ func (a *app) exportFiles(ctx context.Context, d *pkidir.Dir, e *ledger.Export, 
 	}
 	asked := &exportOptions{name: e.Name, withCAKey: r.WithCAKey, crl: r.CRL}
 	if r.For != "" {
-		if asked.consumer, err = export.FindConsumer(r.For); err != nil {
+		c, err := export.FindConsumer(r.For)
+		if err != nil {
 			return nil, err
 		}
+		asked.consumers = []*export.Consumer{c}
 	}
 	made, err := a.makeFiles(ctx, asked, e.Format, f, b)
 	if err == nil && !r.Folder {
@@ -182,23 +188,15 @@ func exportAgain(ctx context.Context, d *pkidir.Dir, e *ledger.Export, r exportR
 
 // command is what writes an export again.
 func (r *exportRecord) command(e *ledger.Export) string {
-	words := []string{"mtlsctl", "export", e.Format, e.Name, "--out", e.Path}
+	words := []string{"mtlsctl", "export", e.Format, e.Name}
+	if !slices.Contains(r.Flags, "--merge") { // which names the place
+		words = append(words, "--out", e.Path)
+	}
 	words = append(words, r.Flags...)
 	for i := range words {
-		words[i] = shellWord(words[i])
+		words[i] = export.ShellWord(words[i])
 	}
 	return strings.Join(append(words, "--force"), " ")
-}
-
-// shellWord quotes what a shell would take apart.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(`-_./:=@,+%\`, r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // showExports says what became of exports.
@@ -226,7 +224,7 @@ func (a *app) showExports(exports []exportedAt, o *renewOptions) error {
 			a.note("%s has the former %s, and renew cannot write it again: %s", e.Path, e.Name, e.Next)
 		default:
 			a.note("%s has the former %s: %s", e.Path, e.Name, e.Next)
-			again = again || e.Format != formatApplied && !o.export
+			again = again || e.Format != formatApplied && e.Format != formatKubeadm && !o.export
 		}
 	}
 	if again {

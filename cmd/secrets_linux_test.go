@@ -201,7 +201,7 @@ func TestNoSecretInFlags(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	flag := regexp.MustCompile(`--[a-z0-9-]*(passphrase|password|secret)[a-z0-9-]*`)
-	known := regexp.MustCompile(`-(file|env|stdin|prompt|out|length)$|^--secret-(labels|name|namespace|type)$`)
+	known := regexp.MustCompile(`-(file|env|stdin|prompt|out|length)$|^--secret-(labels|name|namespace|type)$|^--with-password$`)
 	found := 0
 	for _, f := range files {
 		data, err := os.ReadFile(f)

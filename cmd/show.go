@@ -31,7 +31,7 @@ func newShowCmd(a *app, run func(context.Context, *showOptions) error) *cobra.Co
 	c := &cobra.Command{
 		Use:     "show NAME|FILE|-",
 		GroupID: groupLook,
-		Short:   "Explain a certificate, chain, signing request, key, CRL or PKCS#12 file",
+		Short:   "Explain a certificate, chain, signing request, key, CRL or key store",
 		Long: `show says what is in a certificate of the PKI directory, named by its NAME or
 serial number, or in a FILE, or in standard input with -. Files need no PKI
 directory. They hold, in PEM or DER, one or many of:
@@ -42,6 +42,7 @@ directory. They hold, in PEM or DER, one or many of:
                        SHA-256 by which a key is matched with a certificate
     CRLs               what is revoked, and when the next one is due
     a PKCS#12 file     its algorithms, and who can import it
+    a Java KeyStore    its entries; with the password, whether it is whole
 
 PEM may also stand inside of YAML or JSON: a Kubernetes Secret, a kubeconfig.
 
@@ -66,7 +67,7 @@ does not change the exit status.`,
 			return names, cobra.ShellCompDirectiveDefault // and files
 		},
 	}
-	o.password.add(c, "password", "password of a PKCS#12 file or key")
+	o.password.add(c, "password", "password of a key store or key")
 	c.Flags().BoolVar(&o.passwordPrompt, "password-prompt", false, "ask for the password on the terminal")
 	exclusive(c, "password-file", "password-env", "password-stdin", "password-prompt")
 	return c
@@ -85,6 +86,7 @@ type showJSON struct {
 	PublicKeys   []keyJSON         `json:"publicKeys,omitempty"`
 	CRLs         []crlJSON         `json:"crls,omitempty"`
 	PKCS12       *p12JSON          `json:"pkcs12,omitempty"`
+	JKS          *jksJSON          `json:"jks,omitempty"`
 	Unread       []unreadJSON      `json:"unread,omitempty"`
 	Warnings     []string          `json:"warnings,omitempty"`
 

@@ -20,6 +20,7 @@ const (
 	kindPublicKey    = "publicKey"
 	kindCRL          = "crl"
 	kindPKCS12       = "pkcs12"
+	kindJKS          = "jks"
 	kindBundle       = "bundle" // certificates and one private key
 	kindMixed        = "mixed"
 )
@@ -32,6 +33,9 @@ func (r *contentReader) describe(s *showJSON) {
 	}
 	if r.p12 != nil {
 		s.PKCS12 = describeP12(r.p12, r.p12Empty)
+	}
+	if r.jks != nil {
+		s.JKS = describeJKS(r.jks)
 	}
 	if len(r.certificates) > 1 {
 		s.Chain = describeChain(pki.ExamineChain(r.certificates))
@@ -77,6 +81,8 @@ func (r *contentReader) kind() string {
 	switch {
 	case r.p12 != nil:
 		return kindPKCS12
+	case r.jks != nil:
+		return kindJKS
 	case len(kinds) == 2 && len(r.certificates) > 0 && len(r.privateKeys) == 1:
 		return kindBundle
 	case len(kinds) != 1:
@@ -104,6 +110,9 @@ func (a *app) writeShown(s *showJSON) error {
 	var parts []func() error
 	if s.PKCS12 != nil {
 		parts = append(parts, func() error { return a.writeP12(s) })
+	}
+	if s.JKS != nil {
+		parts = append(parts, func() error { return a.writeJKS(s) })
 	}
 	if s.Chain != nil {
 		parts = append(parts, func() error { return a.writeChain(s) })

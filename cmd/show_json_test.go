@@ -46,8 +46,8 @@ func TestJSONFieldsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, typ := range []reflect.Type{
-		reflect.TypeFor[showJSON](), reflect.TypeFor[nodeJSON](), reflect.TypeFor[exportJSON](), reflect.TypeFor[versionJSON](),
-		reflect.TypeFor[revokedJSON](), reflect.TypeFor[logJSON](), reflect.TypeFor[backupJSON](), reflect.TypeFor[restoreJSON](), reflect.TypeFor[applyResult](), reflect.TypeFor[renewedJSON](), reflect.TypeFor[passwdJSON](), reflect.TypeFor[importedJSON](),
+		reflect.TypeFor[showJSON](), reflect.TypeFor[nodeJSON](), reflect.TypeFor[exportJSON](), reflect.TypeFor[formatsJSON](), reflect.TypeFor[versionJSON](),
+		reflect.TypeFor[revokedJSON](), reflect.TypeFor[logJSON](), reflect.TypeFor[backupJSON](), reflect.TypeFor[restoreJSON](), reflect.TypeFor[applyResult](), reflect.TypeFor[renewedJSON](), reflect.TypeFor[passwdJSON](), reflect.TypeFor[importedJSON](), reflect.TypeFor[trustJSON](), reflect.TypeFor[kubeadmJSON](),
 	} {
 		look(typ)
 	}

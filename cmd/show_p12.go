@@ -37,6 +37,7 @@ type p12BagJSON struct {
 	Kind        string `json:"kind"` // key, certificate, other
 	Name        string `json:"friendlyName,omitempty"`
 	Certificate *int   `json:"certificate,omitempty"` // its place in the list of all
+	Trusted     bool   `json:"trusted,omitempty"`     // Java trusts it
 }
 
 type p12ReaderJSON struct {
@@ -100,7 +101,7 @@ func describeP12(info *export.P12Info, emptyPassword bool) *p12JSON {
 	for _, c := range info.Contents {
 		part := p12PartJSON{p12ProtectionJSON: protection(c.Protection), Problem: c.Problem, Bags: []p12BagJSON{}}
 		for _, b := range c.Bags {
-			bag := p12BagJSON{p12ProtectionJSON: protection(b.Protection), Kind: b.Kind, Name: b.Name}
+			bag := p12BagJSON{p12ProtectionJSON: protection(b.Protection), Kind: b.Kind, Name: b.Name, Trusted: b.Trusted}
 			if b.Certificate != nil {
 				at := place
 				bag.Certificate = &at
@@ -214,6 +215,9 @@ func bagText(s *showJSON, b p12BagJSON) string {
 		text = "certificate that cannot be read"
 	case b.Kind == export.BagOther:
 		text = "something else"
+	}
+	if b.Trusted {
+		text += ", which Java trusts"
 	}
 	if b.Name != "" {
 		text += fmt.Sprintf(", named %q", b.Name)

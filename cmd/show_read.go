@@ -28,6 +28,7 @@ type contentReader struct {
 	crls         []*x509.RevocationList
 	p12          *export.P12Info
 	p12Empty     bool // it was opened with the empty password
+	jks          *export.JKSInfo
 	unread       []unreadJSON
 	joined       bool  // it was several texts, so that the order says nothing
 	fatal        error // the password cannot be had, or is wrong
@@ -261,6 +262,9 @@ func (r *contentReader) readDER(data []byte) (found bool, err error) {
 	if looksLikeP12(data) {
 		return true, r.readP12(data)
 	}
+	if export.LooksLikeJKS(data) {
+		return true, r.readJKS(data)
+	}
 	if certs, err := x509.ParseCertificates(data); err == nil && len(certs) > 0 {
 		r.certificates = certs
 		return true, nil
@@ -294,14 +298,14 @@ func looksLikeCertificate(data []byte) bool {
 
 // unrecognised is the error for what is of no kind that is known.
 func unrecognised(data []byte) error {
-	const looked = "not recognised: neither certificate, signing request, key, CRL nor PKCS#12 file, in PEM or DER"
+	const looked = "not recognised: neither certificate, signing request, key, CRL, PKCS#12 file nor Java keystore, in PEM or DER"
 	oid := func(der ...byte) bool { return bytes.Contains(data[:min(len(data), 40)], der) }
 	switch {
 	case bytes.Contains(data, []byte(pemBegin)):
 		return withHint(errors.New("there is the beginning of a PEM block in it, but no whole one"),
 			"look whether the END line is there, and nothing but Base64 between the two")
-	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}), bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
-		return withHint(errors.New("a Java keystore of the old kind (JKS), which is not read"),
+	case bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
+		return withHint(errors.New("a Java keystore of the kind JCEKS, which is not read"),
 			"'keytool -list -v -keystore FILE' shows it; 'keytool -importkeystore -deststoretype PKCS12' turns it into PKCS#12")
 	case oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2):
 		return withHint(errors.New("a PKCS#7 file, which is not read"),

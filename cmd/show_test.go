@@ -276,7 +276,7 @@ func TestShowRefuses(t *testing.T) {
 	}{
 		"nothing":             {nil, "", "there is nothing in it"},
 		"spaces":              {[]byte(" \n\n"), "", "there is nothing in it"},
-		"text":                {[]byte("hello\n"), "", "not recognised: neither certificate, signing request, key, CRL nor PKCS#12 file, in PEM or DER"},
+		"text":                {[]byte("hello\n"), "", "not recognised: neither certificate, signing request, key, CRL, PKCS#12 file nor Java keystore, in PEM or DER"},
 		"wrong key password":  {key, "wrong", "wrong password\nhint: without a password, show says what can be seen from outside"},
 		"wrong p12 password":  {p12, "wrong", "wrong password\nhint: without a password, show says what can be seen from outside"},
 		"cut p12":             {p12[:100], "", "not a readable PKCS#12 file: "},
@@ -287,7 +287,8 @@ func TestShowRefuses(t *testing.T) {
 		"PKCS#7 in DER":       {append([]byte{0x30, 0x0b, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2}, 0), "", "a PKCS#7 file, which is not read\nhint: "},
 		"SSH key":             {block("OPENSSH PRIVATE KEY"), "", "OPENSSH PRIVATE KEY: an SSH key, which is not read; "},
 		"SSH public key":      {[]byte("ssh-ed25519 AAAA a@b\n"), "", "an SSH public key, which is not read"},
-		"Java keystore":       {[]byte{0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2}, "", "a Java keystore of the old kind (JKS), which is not read\nhint: "},
+		"cut Java keystore":   {[]byte{0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2}, "", "not a readable Java keystore (JKS): it is cut off"},
+		"JCEKS":               {[]byte{0xce, 0xce, 0xce, 0xce, 0, 0, 0, 2}, "", "a Java keystore of the kind JCEKS, which is not read\nhint: "},
 		"parameters alone":    {block("EC PARAMETERS"), "", "there is nothing in it but the parameters of a key"},
 		"another block":       {block("DH PARAMETERS"), "", "DH PARAMETERS: not read"},
 		"a block without key": {block("DSA PRIVATE KEY"), "", "DSA PRIVATE KEY: a private key in a form that is not read: "},
