@@ -81,6 +81,8 @@ type Consumer struct {
 	// trust is the way to have it trust an authority that it takes in no format;
 	// "*" in it is the authority's name. Empty: there is none.
 	trust string
+	// ownUser: it reads the key as a user of its own, and not as root.
+	ownUser bool
 	// compares: its rules hold a certificate against the servers' of the same CA.
 	compares bool
 }
@@ -313,6 +315,9 @@ func (c *Consumer) Config(p *Placement) string {
 	text := strings.TrimSpace(c.config(p))
 	if text == "" {
 		return ""
+	}
+	if role := p.Role(); c.ownUser && (role == Server || role == Peer) {
+		text += "\n# The key must belong to the user that " + c.Title + " runs as."
 	}
 	return text + "\n"
 }

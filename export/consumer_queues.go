@@ -52,7 +52,7 @@ ssl.truststore.password=` + TruststorePassword + "\n"
 // (rabbitmq.com, "TLS Support" and "URI Query Parameters").
 func rabbitConfig(p *Placement) string {
 	if p.Role() == Client {
-		return "# For the Erlang client, shovels and federation.\namqps://" + host + ":5671?" + strings.Join([]string{
+		return "# For the Erlang client, shovels and federation. HOST is a DNS name of the server's\n# certificate: an address is not found in it.\namqps://" + host + ":5671?" + strings.Join([]string{
 			"cacertfile=" + inQuery(p.Path("ca_certificate.pem")),
 			"certfile=" + inQuery(p.Path("client_certificate.pem")),
 			"keyfile=" + inQuery(p.Path("client_key.pem")),
@@ -75,8 +75,11 @@ ssl_cert_login_from = common_name
 `, "DEPTH", strconv.Itoa(max(p.Depth()-1, 0)))
 }
 
-// inQuery escapes a path in the query of a URL.
-func inQuery(path string) string { return strings.ReplaceAll(url.QueryEscape(path), "%2F", "/") }
+// inQuery escapes a path in the query of a URL, for who takes %20 alone as a space
+// (gh/rabbitmq/rabbitmq-server, amqp_uri).
+func inQuery(path string) string {
+	return strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
+}
 
 // natsConfig: verify_and_map tries email addresses, then DNS names, then the
 // subject; routes show the certificate of their block as clients (gh/nats-io/nats.docs

@@ -38,7 +38,7 @@ var consumers = []Consumer{
 		config: envoyConfig,
 	},
 	{
-		Name: "consul", Title: "Consul",
+		Name: "consul", Title: "Consul", ownUser: true,
 		shapes: []consumerShape{{format: "pem", roles: "server client", layoutOf: consulFiles}},
 		rules:  []rule{needsBoth("servers ask each other for one"), consulNamed()},
 		config: consulConfig,
@@ -46,7 +46,7 @@ var consumers = []Consumer{
 
 	// Databases.
 	{
-		Name: "etcd", Title: "etcd",
+		Name: "etcd", Title: "etcd", ownUser: true,
 		shapes: []consumerShape{{format: "pem", roles: "server client", layout: plainFiles}},
 		rules:  []rule{needsBoth("a member is a client of the others, and of itself"), needsHost("looks for the address of a member in its certificate")},
 		config: etcdConfig,
@@ -66,7 +66,7 @@ var consumers = []Consumer{
 		config: postgresConfig,
 	},
 	{
-		Name: "mysql", Title: "MySQL or MariaDB",
+		Name: "mysql", Title: "MySQL or MariaDB", ownUser: true,
 		shapes: []consumerShape{
 			{format: "pem", roles: "server", layout: Layout{
 				item("ca.pem", Roots), item("server-cert.pem", Chain), item("server-key.pem", Key), maybe("crl.pem", CRLs),
@@ -81,7 +81,7 @@ var consumers = []Consumer{
 		compares: true,
 	},
 	{
-		Name: "mongodb", Title: "MongoDB",
+		Name: "mongodb", Title: "MongoDB", ownUser: true,
 		shapes: []consumerShape{
 			{format: "pem", roles: "server", layout: Layout{item("*.pem", Chain, Key), item("ca.pem", Roots), maybe("crl.pem", CRLs)}},
 			{format: "pem", roles: "client", layout: Layout{item("*.pem", Chain, Key), item("ca.pem", Roots)}},
@@ -92,7 +92,7 @@ var consumers = []Consumer{
 		compares: true,
 	},
 	{
-		Name: "redis", Title: "Redis",
+		Name: "redis", Title: "Redis", ownUser: true,
 		shapes: []consumerShape{
 			{format: "pem", roles: "server client", layout: plainFiles},
 			{format: "pem", roles: "authority", layout: rootsObject},
@@ -102,7 +102,7 @@ var consumers = []Consumer{
 
 	// Message queues.
 	{
-		Name: "kafka", Title: "Kafka",
+		Name: "kafka", Title: "Kafka", ownUser: true,
 		shapes: []consumerShape{
 			{format: "pem", roles: "server client", layout: Layout{item("keystore.pem", Key, Chain), item("truststore.pem", Roots)}},
 			{format: "pem", roles: "authority", layout: Layout{item("truststore.pem", Roots)}},
@@ -112,7 +112,7 @@ var consumers = []Consumer{
 		config: kafkaConfig,
 	},
 	{
-		Name: "rabbitmq", Title: "RabbitMQ",
+		Name: "rabbitmq", Title: "RabbitMQ", ownUser: true,
 		shapes: []consumerShape{
 			{format: "pem", roles: "server", layout: Layout{
 				item("ca_certificate.pem", Roots), item("server_certificate.pem", Chain), item("server_key.pem", Key),
@@ -124,7 +124,7 @@ var consumers = []Consumer{
 		config: rabbitConfig,
 	},
 	{
-		Name: "nats", Title: "NATS",
+		Name: "nats", Title: "NATS", ownUser: true,
 		shapes: []consumerShape{{format: "pem", roles: "server client", layout: plainFiles}},
 		config: natsConfig,
 	},
@@ -240,8 +240,8 @@ var consumers = []Consumer{
 			{format: "p12", roles: "client"},
 			{format: "mobileconfig", roles: "client authority"},
 		},
-		rules:  []rule{noImportOf("macos")},
-		trust:  "'mtlsctl trust install *' has this machine trust it; 'mtlsctl export mobileconfig *' is for others",
+		rules: []rule{noImportOf("macos")},
+		trust: "'mtlsctl trust install *' has this machine trust it; 'mtlsctl export mobileconfig *' is for others",
 	},
 	{
 		Name: "ios", Title: "iOS and iPadOS",
@@ -249,8 +249,8 @@ var consumers = []Consumer{
 			{format: "p12", roles: "client"},
 			{format: "mobileconfig", roles: "client authority"},
 		},
-		rules:  []rule{noImportOf("ios")},
-		trust:  "'mtlsctl export mobileconfig *' writes a profile with it",
+		rules: []rule{noImportOf("ios")},
+		trust: "'mtlsctl export mobileconfig *' writes a profile with it",
 	},
 	{
 		Name: "windows", Title: "Windows",

@@ -14,6 +14,7 @@ import (
 // A member is one etcd of a cluster.
 type member struct {
 	*process
+	index  int // in the cluster
 	name   string
 	client string // the address for clients
 	peer   string // the address for other members
@@ -24,21 +25,28 @@ type member struct {
 // members is no majority: the cluster works only if all trust each other.
 func (s *shell) etcdCluster(t *testing.T, certificates ...string) (members []*member) {
 	t.Helper()
-	reader := httpClient(t, s.tlsConfig(t, "health"))
-	onFreePorts(t, 2*len(certificates), func(addresses []string) error {
+	return s.cluster(t, "health", len(certificates), func(m *member, initial string) *process {
+		return s.start(t, m.line(initial, "https://"+m.client, issued(certificates[m.index]), issued(fmt.Sprintf("peer-%d", m.index+1))))
+	})
+}
+
+// cluster starts n members, and waits for them with a client's certificate.
+func (s *shell) cluster(t *testing.T, client string, n int, start func(m *member, initial string) *process) (members []*member) {
+	t.Helper()
+	reader := httpClient(t, s.tlsConfig(t, client))
+	onFreePorts(t, 2*n, func(addresses []string) error {
 		for _, m := range members {
 			m.stop()
 		}
 		members = nil
 		var initial []string
-		for i := range certificates {
-			m := &member{name: fmt.Sprintf("m%d", i+1), client: addresses[2*i], peer: addresses[2*i+1]}
+		for i := range n {
+			m := &member{index: i, name: fmt.Sprintf("m%d", i+1), client: addresses[2*i], peer: addresses[2*i+1]}
 			members = append(members, m)
 			initial = append(initial, m.name+"=https://"+m.peer)
 		}
-		for i, m := range members {
-			peer := fmt.Sprintf("peer-%d", i+1)
-			m.process = s.start(t, m.line(strings.Join(initial, ","), "https://"+m.client, issued(certificates[i]), issued(peer)))
+		for _, m := range members {
+			m.process = start(m, strings.Join(initial, ","))
 		}
 		// One that could not start keeps the others waiting.
 		failed := func() bool { return slices.ContainsFunc(members, func(m *member) bool { return m.ended() }) }
@@ -61,13 +69,18 @@ func (s *shell) etcdCluster(t *testing.T, certificates ...string) (members []*me
 // line is the member's command line. It demands certificates of clients and of
 // other members.
 func (m *member) line(cluster, advertise string, server, peer folder) string {
+	return m.plainLine(cluster, advertise) +
+		" --client-cert-auth --trusted-ca-file " + server.ca() + " --cert-file " + server.crt() + " --key-file " + server.key() +
+		" --peer-client-cert-auth --peer-trusted-ca-file " + peer.ca() + " --peer-cert-file " + peer.crt() + " --peer-key-file " + peer.key()
+}
+
+// plainLine is the member's command line without certificates.
+func (m *member) plainLine(cluster, advertise string) string {
 	return "etcd --logger zap --log-outputs stderr --name " + m.name +
 		" --data-dir " + strings.ReplaceAll(m.peer, ":", "-") +
 		" --listen-client-urls https://" + m.client + " --advertise-client-urls " + advertise +
 		" --listen-peer-urls https://" + m.peer + " --initial-advertise-peer-urls https://" + m.peer +
-		" --initial-cluster " + cluster +
-		" --client-cert-auth --trusted-ca-file " + server.ca() + " --cert-file " + server.crt() + " --key-file " + server.key() +
-		" --peer-client-cert-auth --peer-trusted-ca-file " + peer.ca() + " --peer-cert-file " + peer.crt() + " --peer-key-file " + peer.key()
+		" --initial-cluster " + cluster
 }
 
 // healthy reports whether a member is part of a cluster with a leader.

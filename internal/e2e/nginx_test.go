@@ -14,6 +14,7 @@ type site struct {
 	mount    folder // where its certificate is, if it has no name
 	depth    int    // ssl_verify_depth; 0: nginx's default, which is 1
 	crl      string // ssl_crl; empty for none
+	config   string // all directives of TLS, in place of those that the above make
 	anyone   bool   // it demands no client certificate
 	location string // what it does; empty: it answers
 }
@@ -41,21 +42,7 @@ func nginxConf(sites []site, addresses []string) []byte {
 		fmt.Fprintf(&b, "%s_temp_path tmp/%s;\n", temp, temp)
 	}
 	for i, site := range sites {
-		fmt.Fprintf(&b, "server {\nlisten %s ssl;\n", addresses[i])
-		at, trusted := issued(site.name), ca
-		if site.name == "" {
-			at, trusted = site.mount, site.mount.ca()
-		}
-		fmt.Fprintf(&b, "ssl_certificate %s;\nssl_certificate_key %s;\n", at.crt(), at.key())
-		if !site.anyone {
-			fmt.Fprintf(&b, "ssl_client_certificate %s;\nssl_verify_client on;\n", trusted)
-		}
-		if site.depth > 0 {
-			fmt.Fprintf(&b, "ssl_verify_depth %d;\n", site.depth)
-		}
-		if site.crl != "" {
-			fmt.Fprintf(&b, "ssl_crl %s;\n", site.crl)
-		}
+		fmt.Fprintf(&b, "server {\nlisten %s ssl;\n%s", addresses[i], site.directives())
 		location := site.location
 		if location == "" {
 			location = "return 200 \"$ssl_client_verify $ssl_protocol $ssl_client_s_dn\\n\";"
@@ -66,10 +53,33 @@ func nginxConf(sites []site, addresses []string) []byte {
 	return b.Bytes()
 }
 
+// directives are the site's for TLS.
+func (site *site) directives() string {
+	if site.config != "" {
+		return site.config
+	}
+	var b strings.Builder
+	at, trusted := issued(site.name), ca
+	if site.name == "" {
+		at, trusted = site.mount, site.mount.ca()
+	}
+	fmt.Fprintf(&b, "ssl_certificate %s;\nssl_certificate_key %s;\n", at.crt(), at.key())
+	if !site.anyone {
+		fmt.Fprintf(&b, "ssl_client_certificate %s;\nssl_verify_client on;\n", trusted)
+	}
+	if site.depth > 0 {
+		fmt.Fprintf(&b, "ssl_verify_depth %d;\n", site.depth)
+	}
+	if site.crl != "" {
+		fmt.Fprintf(&b, "ssl_crl %s;\n", site.crl)
+	}
+	return b.String()
+}
+
 // as is how curl presents a certificate.
 func as(name string) string { return issued(name).as() }
 
-func (f folder) as() string { return "--cert " + f.crt() + " --key " + f.key() + " " }
+func (f folder) as() string { return f.with("--cert ", " --key ") }
 
 const curl = "curl -sS --max-time 60 --cacert " + ca + " "
 

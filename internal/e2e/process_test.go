@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type process struct {
 	line string
 	cmd  *exec.Cmd
+	quit os.Signal // what it is asked to end by; nil: it is killed
 	out  lockedBuffer
 	done chan struct{} // closed when the process has ended
 }
@@ -67,6 +69,12 @@ func lastLines(text string, n int) string {
 }
 
 func (p *process) stop() {
+	if p.quit != nil && p.cmd.Process.Signal(p.quit) == nil {
+		select {
+		case <-p.done:
+		case <-time.After(patience):
+		}
+	}
 	_ = killGroup(p.cmd) // it may have ended by itself
 	<-p.done
 }
@@ -103,7 +111,7 @@ func (p *process) awaitFor(limit time.Duration, what string, ready func() bool) 
 	for !ready() {
 		select {
 		case <-p.done:
-			if strings.Contains(p.log(), "ddress already in use") {
+			if log := p.log(); strings.Contains(log, "ddress already in use") || strings.Contains(log, "eaddrinuse") {
 				return errTaken
 			}
 			return fmt.Errorf("waiting for %s: %w", what, errEnded)
