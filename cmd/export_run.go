@@ -129,15 +129,18 @@ func (a *app) makeFiles(ctx context.Context, o *exportOptions, name string, f ex
 	if made.shape.Object == "" {
 		made.shape.Object = export.SecretName(filepath.Base(o.name))
 	}
-	applied, err := a.appliedSecret(ctx, o, f)
-	switch shaped, ok := f.(export.Shaped); {
-	case err != nil:
-		return made, err
-	case applied != nil:
-		file, err := applied.Export(b, f.(export.Secret).JSON) //nolint:forcetypeassert // only such a format has one
-		made.files = []export.File{file}
-		return made, err
-	case ok:
+	if s, ok := f.(export.Secret); ok {
+		applied, err := a.appliedSecret(ctx, o, s)
+		if err != nil {
+			return made, err
+		}
+		if applied != nil {
+			file, err := applied.Export(b, s.JSON)
+			made.files = []export.File{file}
+			return made, err
+		}
+	}
+	if shaped, ok := f.(export.Shaped); ok {
 		f = shaped.WithShape(made.shape)
 	}
 	made.format = f

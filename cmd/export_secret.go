@@ -81,10 +81,9 @@ func (a *app) runExportSecret(ctx context.Context, o *exportSecretOptions) error
 // appliedSecret is the Secret as the manifest that made a certificate wants it,
 // with what the flags say in place of it; nil if no manifest did, or another
 // layout is asked for.
-func (a *app) appliedSecret(ctx context.Context, o *exportOptions, asked export.Format) (f *export.CertManagerSecret, err error) {
+func (a *app) appliedSecret(ctx context.Context, o *exportOptions, format export.Secret) (f *export.CertManagerSecret, err error) {
 	name, err := pki.ParseName(o.name)
-	format, ok := asked.(export.Secret)
-	if err != nil || name.Namespace() == "" || !ok || format.CAOnly || len(o.consumers) > 0 || o.crl {
+	if err != nil || name.Namespace() == "" || format.CAOnly || len(o.consumers) > 0 || o.crl {
 		return nil, nil //nolint:nilerr // the bundle was there
 	}
 	if format.Namespace == "" {

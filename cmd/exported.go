@@ -59,11 +59,15 @@ func (r *exportRecord) format(name string) (export.Format, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := reflect.New(reflect.TypeOf(entry.Format))
-	if err := json.Unmarshal(r.Options, f.Interface()); err != nil {
+	v := reflect.New(reflect.TypeOf(entry.Format))
+	if err := json.Unmarshal(r.Options, v.Interface()); err != nil {
 		return nil, err
 	}
-	return f.Elem().Interface().(export.Format), nil //nolint:forcetypeassert // it is of that type
+	f, ok := v.Elem().Interface().(export.Format)
+	if !ok {
+		return nil, fmt.Errorf("%s is no format", name)
+	}
+	return f, nil
 }
 
 // place returns the folder and the files of an export.
