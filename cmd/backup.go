@@ -105,6 +105,9 @@ func (a *app) refuseBackup(o *backupOptions, folder, base string) error {
 		return usagef("name a file in it", "%s is a folder", o.file)
 	}
 	if o.force {
+		if err := refuseSpecial(filepath.Join(folder, base)); err != nil {
+			return err
+		}
 		return refusePlace(folder)
 	}
 	if err := refuseExisting(folder, base); errors.Is(err, errOutExists) {

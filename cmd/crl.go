@@ -13,6 +13,7 @@ import (
 type crlOptions struct {
 	authority  string
 	validity   time.Duration
+	export     bool
 	passphrase secretFlags
 	caKey      string
 }
@@ -50,6 +51,7 @@ authorities above.`,
 		},
 	}
 	addCRLFlags(c, &o.validity, &o.passphrase, &o.caKey)
+	addCRLExportFlag(c, &o.export)
 	return c
 }
 
@@ -65,11 +67,14 @@ func (a *app) runCRL(ctx context.Context, o *crlOptions) (err error) {
 		return err
 	}
 	crls := []pkidir.PublishedCRL{crl}
+	exports, exportErr := a.followCRLs(ctx, d, crls, o.export, &o.passphrase)
 	if a.json {
-		return a.writeJSON(revokedJSON{CRLs: crlsJSON(crls)})
+		return errors.Join(a.writeJSON(revokedJSON{CRLs: crlsJSON(crls), Exports: exports}), exportErr)
 	}
-	if a.quiet {
-		return nil
+	if !a.quiet {
+		if err := a.writeCRLs(crls); err != nil {
+			return errors.Join(err, exportErr)
+		}
 	}
-	return a.writeCRLs(crls)
+	return errors.Join(a.showExports(exports, o.export), exportErr)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -80,7 +81,7 @@ func (a *app) report(c *cobra.Command, err error) int {
 	}
 	_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bad("mtlsctl:"), strings.Join(lines, "\n"))
 	if h := a.hint(c, err); h != "" {
-		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bold("hint:"), term.Safe(h))
+		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bold("hint:"), term.Safe(a.pasted(h)))
 	}
 	if isUsage(err) {
 		return exitUsage
@@ -99,7 +100,7 @@ func (a *app) reportAll(all []problem) {
 		}
 		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bad("mtlsctl:"), term.Safe(p.text))
 		if p.hint != "" && (i == len(all)-1 || all[i+1].hint != p.hint) {
-			_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bold("hint:"), term.Safe(p.hint))
+			_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", style.Bold("hint:"), term.Safe(a.pasted(p.hint)))
 		}
 	}
 }
@@ -256,6 +257,7 @@ func flagValueError(flag, value string, err error) error {
 	var san *pki.SANError
 	var subject *pki.SubjectError
 	var option *export.OptionError
+	var number *strconv.NumError
 	switch {
 	case errors.As(err, &san):
 		problem = san.Problem
@@ -263,6 +265,8 @@ func flagValueError(flag, value string, err error) error {
 		problem = subject.Problem
 	case errors.As(err, &option):
 		problem = option.Problem
+	case errors.As(err, &number):
+		problem = "write a whole number"
 	default:
 		// Many errors quote the value, which is said already.
 		problem = strings.TrimPrefix(problem, fmt.Sprintf("%q is ", value))

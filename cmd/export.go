@@ -19,6 +19,7 @@ type exportOptions struct {
 	force      bool
 	withCAKey  bool
 	consumers  []*export.Consumer // empty: nobody in particular
+	authority  bool               // NAME is one
 	crl        bool
 	passphrase secretFlags
 }
@@ -45,24 +46,27 @@ shows all programs and formats.`,
   mtlsctl export p12 alice@example.com --for macos
   mtlsctl export secret api.example.com --namespace prod | kubectl apply --server-side -f -
   mtlsctl export secret root --ca-only --name ca.bundle`,
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		Args:               cobra.ArbitraryArgs,
+		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true},
+		SuggestionsMinimumDistance: 2, // of letters that differ
+		Args:                       cobra.ArbitraryArgs,
+		ValidArgsFunction:          a.completeBundles,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.list:
 				return a.listFormats()
 			case o.consumer != nil && len(args) > 0:
 				return a.exportFor(c.Context(), o.consumer, args[0])
+			case o.consumer != nil:
+				return usagef("as in 'mtlsctl export api.example.com --for "+o.consumer.Name+"'", "NAME is missing")
 			case len(args) == 0:
 				return usagef("as in 'mtlsctl export p12 alice@example.com'; 'mtlsctl export --list' shows all",
 					"FORMAT is missing: there are %s", strings.Join(formatNames(), ", "))
 			}
-			_, err := export.Find(args[0])
-			return &usageError{err: err}
+			return a.unknownFormat(c, args)
 		},
 	}
 	f := c.Flags()
-	f.Var(parsed(&o.consumer, "program", export.FindConsumer), "for", "who it is for: the `program` chooses the format")
+	f.Var(parsed(&o.consumer, "program", findConsumer), "for", "who it is for: the `program` chooses the format")
 	f.BoolVar(&o.list, "list", false, "show all programs and formats")
 	must(c.RegisterFlagCompletionFunc("for", completeConsumers("")))
 	c.AddCommand(
@@ -102,10 +106,11 @@ func (a *app) addExportFlags(c *cobra.Command, o *exportOptions, out string) {
 	c.ValidArgsFunction = a.completeBundles
 	e, err := export.Find(c.Name())
 	must(err)
+	c.Args = a.formatArgs(o, c.Args)
 	c.Short = "Write " + e.Summary
 	if names := export.ConsumersOf(c.Name()); len(names) > 0 && !hasOwnFor(c.Name()) {
 		f.Var(&value{kind: "program", set: func(s string) error {
-			c, err := export.FindConsumer(s)
+			c, err := findConsumer(s)
 			o.consumers = []*export.Consumer{c}
 			return err
 		}}, "for", "who it is for: "+strings.Join(names, ", "))
@@ -133,11 +138,12 @@ func (a *app) bundle(ctx context.Context, o *exportOptions) (b *pki.Bundle, err 
 		return nil, err
 	}
 	passphrase := a.passphrase(&o.passphrase)
-	if d.IsAuthority(o.name) && !o.withCAKey {
+	o.authority = d.IsAuthority(o.name)
+	if o.authority && !o.withCAKey {
 		passphrase = nil
 	}
 	b, err = d.Bundle(o.name, passphrase)
-	if err == nil && o.withCAKey && b.Key == nil && d.IsAuthority(o.name) {
+	if err == nil && o.withCAKey && b.Key == nil && o.authority {
 		file := d.AuthorityKeyPath(o.name)
 		return nil, withHint(fmt.Errorf("the key of authority %q is not at %s", o.name, file), "bring it back to export it")
 	}
@@ -165,9 +171,12 @@ func exportError(o *exportOptions, err error) error {
 			hint = fmt.Sprintf("use --%s %s", option.Option, option.Suggestion)
 		}
 		return &usageError{flagProblem(option), hint}
+	case errors.Is(err, export.ErrNoKey) && o.authority && !o.withCAKey:
+		return withHint(fmt.Errorf("%q: %w", o.name, err), "the key of an authority stays behind unless --with-ca-key asks for it")
+	case errors.Is(err, export.ErrDamagedCRL):
+		return withHint(err, "'mtlsctl crl %s' makes it anew", o.name)
 	case errors.Is(err, export.ErrNoKey) && !o.withCAKey:
-		return withHint(fmt.Errorf("%q: %w", o.name, err),
-			"whoever sent the signing request has the key; of an authority, --with-ca-key writes it too")
+		return withHint(fmt.Errorf("%q: %w", o.name, err), "whoever sent the signing request has the key")
 	}
 	return err
 }

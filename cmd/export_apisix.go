@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,7 @@ Ed25519 are.`,
 	f.Var(parsed(&o.format.As, "role", func(s string) (export.Role, error) { return export.Role(s), nil }), "as",
 		"what APISIX is with it: server or client (default by its usages)")
 	f.BoolVar(&o.format.MTLS, "mtls", false, "let in only clients with a certificate under the roots")
-	f.IntVar(&o.format.Depth, "depth", 0, "of --mtls, how many CAs may be above a client (default as above NAME)")
+	f.Var(parsed(&o.format.Depth, "number", parseDepth), "depth", "of --mtls, how many CAs may be above a client (default as above NAME)")
 	f.StringArrayVar(&o.format.SkipMTLS, "skip-mtls", nil, "of --mtls, the `regex` of URIs that are open to all; repeatable")
 	f.BoolVar(&o.format.Upstream, "upstream", false, "the JSON of an upstream that wants a client's certificate")
 	f.StringVar(&o.format.ClientCertID, "client-cert-id", "", "of --upstream, the `ID` of an ssl in place of certificate and key")
@@ -60,11 +61,22 @@ Ed25519 are.`,
 	return c
 }
 
+// parseDepth takes no 0: no client's certificate has fewer than one CA above it.
+func parseDepth(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, errors.New("write the number of CAs, as in 2")
+	}
+	return n, nil
+}
+
 func (a *app) runExportAPISIX(ctx context.Context, o *exportAPISIXOptions) error {
 	err := a.runFormat(ctx, &o.exportOptions, o.format, stdout)
 	switch {
 	case errors.Is(err, export.ErrNoSNI):
 		return withHint(fmt.Errorf("%q: %w", o.name, err), "issue it with a DNS name, by --dns; what APISIX shows to upstreams needs none: --as client")
+	case errors.Is(err, export.ErrNotForClients), errors.Is(err, export.ErrNotForServers):
+		return withHint(fmt.Errorf("%q: %w", o.name, err), "'mtlsctl issue peer NAME' makes one for both sides")
 	case errors.Is(err, export.ErrIsAuthority):
 		return withHint(fmt.Errorf("%q: %w", o.name, err), "'mtlsctl list' shows the certificates there are")
 	}

@@ -2,8 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 
 	"github.com/spf13/cobra"
@@ -14,7 +12,6 @@ import (
 
 type exportCRLOptions struct {
 	exportOptions
-	chain  bool
 	format export.CRL
 }
 
@@ -45,46 +42,22 @@ every CA of a chain in its ssl_crl.`,
 	f := c.Flags()
 	f.StringVar(&o.out, "out", "", "the `file`, or - for standard output (the default)")
 	f.BoolVar(&o.force, "force", false, "replace a file that exists")
-	f.BoolVar(&o.chain, "chain", false, "also the CRLs of the authorities above")
+	f.BoolVar(&o.format.Chain, "chain", false, "also the CRLs of the authorities above")
 	f.BoolVar(&o.format.DER, "der", false, "DER in place of PEM")
 	exclusive(c, "chain", "der")
 	return c
 }
 
-func (a *app) runExportCRL(ctx context.Context, o *exportCRLOptions) (err error) {
+func (a *app) runExportCRL(ctx context.Context, o *exportCRLOptions) error {
 	if o.out == "" {
 		o.out = stdout
 	}
 	if o.out == stdout && o.format.DER && term.IsTerminal(a.Stdout) {
 		return usagef("name a file with --out", "--der: DER is not written to a terminal")
 	}
-	d, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	o.format.Lists, err = d.CRLs(ctx, o.name, o.chain)
-	if errors.Is(err, fs.ErrNotExist) {
-		return noCRLYet(err)
-	}
-	if err != nil {
-		return err
-	}
-	b, err := d.Bundle(o.name, nil)
-	if err != nil {
-		return err
-	}
-	files, err := o.format.Export(b)
-	if err != nil {
-		return withHint(err, "'mtlsctl crl %s' makes it anew", o.name)
-	}
-	ending := ".crl.pem"
+	e := &exported{format: o.format, def: path.Base(o.name) + ".crl.pem"}
 	if o.format.DER {
-		ending = ".crl"
+		e.def = path.Base(o.name) + ".crl"
 	}
-	paths, err := a.write(&o.exportOptions, fileTarget(o.out, path.Base(o.name)+ending), files)
-	if err != nil || o.out == stdout {
-		return err
-	}
-	return a.showExported(exportJSON{Name: o.name, Format: "crl", Files: paths})
+	return a.runExport(ctx, &o.exportOptions, e)
 }

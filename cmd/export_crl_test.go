@@ -16,7 +16,7 @@ func TestExportCRLOptions(t *testing.T) {
 	}
 	checkOptions(t, newCmd, map[string]optionsTest[exportCRLOptions]{
 		"a name":  {args: []string{"root"}, want: exportCRLOptions{exportOptions: exportOptions{name: "root"}}},
-		"chain":   {args: []string{"root", "--chain", "--out", "f", "--force"}, want: exportCRLOptions{exportOptions: exportOptions{name: "root", out: "f", force: true}, chain: true}},
+		"chain":   {args: []string{"root", "--chain", "--out", "f", "--force"}, want: exportCRLOptions{exportOptions: exportOptions{name: "root", out: "f", force: true}, format: export.CRL{Chain: true}}},
 		"DER":     {args: []string{"root", "--der"}, want: exportCRLOptions{exportOptions: exportOptions{name: "root"}, format: export.CRL{DER: true}}},
 		"both":    {args: []string{"root", "--der", "--chain"}, err: "--chain and --der exclude each other"},
 		"no name": {err: "AUTHORITY is missing"},

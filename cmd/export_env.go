@@ -46,7 +46,8 @@ only what is a secret, or what ::add-mask:: names.`,
 		},
 	}
 	a.addExportFlags(c, &o.exportOptions, "the `file`, or - for standard output (the default)")
-	c.Flags().StringVar(&o.format.Prefix, "prefix", "", "what the variables begin with, `WORD` (default NAME, made to fit)")
+	c.Flags().StringVar(&o.format.Prefix, "prefix", "", "the `word` that the variables begin with (default NAME, made to fit)")
+	must(c.RegisterFlagCompletionFunc("prefix", cobra.NoFileCompletions))
 	c.Flags().BoolVar(&o.format.Shell, "shell", false, `"export " in front of each line, for a shell to read`)
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,6 +33,68 @@ func (a *app) exportFor(ctx context.Context, consumer *export.Consumer, name str
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	return root.ExecuteContext(ctx)
+}
+
+// unknownFormat says what is wrong with the first argument of `export`, which is
+// no format.
+func (a *app) unknownFormat(c *cobra.Command, args []string) error {
+	_, err := export.Find(args[0])
+	word := export.ShellWord(args[0])
+	if p, err2 := export.FindConsumer(args[0]); err2 == nil {
+		name := "NAME"
+		if len(args) > 1 {
+			name = export.ShellWord(args[1])
+		}
+		return &usageError{err, fmt.Sprintf("%s is a program: 'mtlsctl export %s --for %s'", p.Name, name, p.Name)}
+	}
+	if b, _ := a.bundle(c.Context(), &exportOptions{name: args[0]}); b != nil {
+		if len(args) > 1 && slices.Contains(formatNames(), args[1]) {
+			return usagef(fmt.Sprintf("'mtlsctl export %s %s'", args[1], word), "FORMAT comes before NAME")
+		}
+		return usagef(fmt.Sprintf("as in 'mtlsctl export pem %s'; 'mtlsctl export %[1]s --for PROGRAM' chooses the format", word),
+			"FORMAT is missing before %q: there are %s", args[0], strings.Join(formatNames(), ", "))
+	}
+	if similar := c.SuggestionsFor(args[0]); len(similar) > 0 {
+		return &usageError{err, "did you mean " + strings.Join(similar, " or ") + "?"}
+	}
+	return &usageError{err, "'mtlsctl export --list' shows what they are"}
+}
+
+// findConsumer is [export.FindConsumer] with the next step.
+func findConsumer(name string) (*export.Consumer, error) {
+	p, err := export.FindConsumer(name)
+	if err == nil {
+		return p, nil
+	}
+	all := &cobra.Command{SuggestionsMinimumDistance: 2} // as cobra finds a command
+	for _, p := range export.Consumers() {
+		all.AddCommand(&cobra.Command{Use: p.Name, Run: func(*cobra.Command, []string) {}})
+	}
+	if similar := all.SuggestionsFor(name); name != "" && len(similar) > 0 {
+		return nil, withHint(err, "did you mean %s?", strings.Join(similar, " or "))
+	}
+	return nil, withHint(err, "'mtlsctl export --list' shows what they take")
+}
+
+// formatArgs checks the arguments of a format as check does, and minds those whose
+// certificate is called as the format is.
+func (a *app) formatArgs(o *exportOptions, check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil || len(args) > 0 {
+			return err
+		}
+		b, _ := a.bundle(c.Context(), &exportOptions{name: c.Name()})
+		if b == nil {
+			return err
+		}
+		command := "FORMAT " + c.Name()
+		if len(o.consumers) > 0 {
+			p := o.consumers[0]
+			command = fmt.Sprintf("%s %s --for %s", p.FormatFor(export.RoleOf(b.Leaf())), c.Name(), p.Name)
+		}
+		return usagef(fmt.Sprintf("for the certificate of that name, 'mtlsctl export %s'", command), "NAME is missing: %s is a format", c.Name())
+	}
 }
 
 // fit measures a bundle against those it is for, and returns the shape that the

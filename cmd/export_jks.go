@@ -54,6 +54,9 @@ func (a *app) runExportJKS(ctx context.Context, o *exportJKSOptions) error {
 	if err != nil {
 		return err
 	}
+	if _, err := a.fit(ctx, &o.exportOptions, a.formatName(), o.format, b); err != nil {
+		return err
+	}
 	password, err := o.password.password(a, o.force)
 	if err != nil {
 		return err

@@ -25,6 +25,12 @@ func (a *app) mergeKubeconfig(ctx context.Context, o *exportKubeconfigOptions, b
 			return exportError(&o.exportOptions, err) // before anything is made
 		}
 	}
+	if err := a.refuseOwn(filepath.Dir(o.merge)); err != nil {
+		return err
+	}
+	if _, err := openMerged(o.merge); err != nil { // likewise
+		return err
+	}
 	unlock, err := a.lockKubeconfig(ctx, o.merge)
 	if err != nil {
 		return err
@@ -56,7 +62,8 @@ const lockWait = 5 * time.Second
 
 // lockKubeconfig keeps kubectl from changing a kubeconfig, as kubectl itself
 // does: by a file beside it (gh/kubernetes/client-go tools/clientcmd/loader.go,
-// lockFile). A folder that is not there is made.
+// lockFile). A folder that is not there is made, and goes with the lock if nothing
+// came into it.
 func (a *app) lockKubeconfig(ctx context.Context, file string) (unlock func() error, err error) {
 	dir, name := filepath.Dir(file), filepath.Base(file)+".lock"
 	if err := refusePlace(dir); err != nil {
@@ -65,6 +72,12 @@ func (a *app) lockKubeconfig(ctx context.Context, file string) (unlock func() er
 	cannot := func(err error) error {
 		return &pkidir.PathError{Path: dir, Err: fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
+	made := missingFolders(dir)
+	defer func() {
+		if err != nil {
+			removeEmpty(made)
+		}
+	}()
 	if err := os.MkdirAll(dir, atomicfile.PrivateDir); err != nil {
 		return nil, cannot(err)
 	}
@@ -78,7 +91,10 @@ func (a *app) lockKubeconfig(ctx context.Context, file string) (unlock func() er
 	for {
 		err := atomicfile.Create(root, name, nil, atomicfile.Private)
 		if err == nil {
-			return func() error { return errors.Join(root.Remove(name), root.Close()) }, nil
+			return func() error {
+				defer removeEmpty(made)
+				return errors.Join(root.Remove(name), root.Close())
+			}, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, errors.Join(cannot(err), root.Close())
@@ -102,10 +118,10 @@ type mergedFile struct {
 // elsewhere wants it to be changed there, as kubectl does.
 func openMerged(file string) (*mergedFile, error) {
 	path, err := filepath.EvalSymlinks(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Lstat(file); err == nil {
-			return nil, withHint(fmt.Errorf("%s is a link to what is not there", file), "remove the link, or make the file")
-		}
+	switch {
+	case isBrokenLink(file, err):
+		return nil, withHint(fmt.Errorf("%s is a link that leads nowhere", file), "remove the link, or make the file")
+	case errors.Is(err, fs.ErrNotExist):
 		return &mergedFile{path: file}, nil
 	}
 	cannot := func(err error) error { return &pkidir.PathError{Path: file, Err: atomicfile.Reason(err)} }

@@ -43,6 +43,9 @@ func (f *newFile) Type() string   { return "string" }
 func (f *newFile) String() string { return string(*f) }
 
 func (f *newFile) Set(s string) error {
+	if s == "" || s == stdout {
+		return errors.New("name a file")
+	}
 	*f = newFile(s)
 	return nil
 }

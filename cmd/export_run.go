@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/internal/term"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
@@ -51,6 +53,7 @@ func (a *app) exportBundle(ctx context.Context, o *exportOptions, e *exported, b
 	if err != nil {
 		return exportError(o, err)
 	}
+	a.warnEnded(ctx, o.name)
 	if o.out == "" {
 		o.out = e.def
 	}
@@ -101,6 +104,26 @@ func (a *app) exportBundle(ctx context.Context, o *exportOptions, e *exported, b
 	return nil
 }
 
+// warnEnded says that nobody accepts any more what is exported. Where the ledger
+// cannot be read, the files are exported all the same.
+func (a *app) warnEnded(ctx context.Context, name string) {
+	d, err := a.open()
+	if err != nil {
+		return
+	}
+	if l, err := d.Ledger(ctx); err == nil {
+		e, err := l.Current(ctx, name)
+		switch {
+		case err != nil:
+		case e.Status(a.Now()) == ledger.Revoked:
+			a.warn("%s was revoked on %s; whoever reads the CRL refuses it", name, day(e.RevokedAt))
+		case e.Status(a.Now()) == ledger.Expired:
+			a.warn("%s ended on %s; 'mtlsctl renew %[1]s' makes it anew", name, day(e.NotAfter))
+		}
+	}
+	_ = d.Close() // nothing was written
+}
+
 // formatName is that of the export command that runs.
 func (a *app) formatName() string { return strings.TrimPrefix(a.command, "export ") }
 
@@ -120,7 +143,7 @@ func (a *app) makeFiles(ctx context.Context, o *exportOptions, name string, f ex
 	}
 	if o.crl {
 		if !made.shape.HoldsCRLs() {
-			return made, &export.OptionError{Option: "crl", Problem: o.consumers[0].Title + " has no place for it here"}
+			return made, usagef("leave it out", "--crl: %s has no place for it here", o.consumers[0].Title)
 		}
 		if made.shape.CRLs, err = a.crlsAbove(ctx, o.name); err != nil {
 			return made, err
@@ -140,6 +163,12 @@ func (a *app) makeFiles(ctx context.Context, o *exportOptions, name string, f ex
 			return made, err
 		}
 	}
+	if c, ok := f.(export.CRL); ok {
+		if c.Lists, err = a.crls(ctx, o.name, c.Chain); err != nil {
+			return made, err
+		}
+		f = c
+	}
 	if shaped, ok := f.(export.Shaped); ok {
 		f = shaped.WithShape(made.shape)
 	}
@@ -156,18 +185,28 @@ func (a *app) crlsAbove(ctx context.Context, name string) (crls []byte, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if !d.IsAuthority(name) {
-		l, err := d.Ledger(ctx)
-		if err != nil {
-			return nil, err
-		}
-		e, err := l.Current(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		name = e.Issuer
+	if d.IsAuthority(name) {
+		return a.crls(ctx, name, true)
 	}
-	crls, err = d.CRLs(ctx, name, true)
+	l, err := d.Ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := l.Current(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.crls(ctx, e.Issuer, true)
+}
+
+// crls returns the CRL of an authority, and with above those of the ones above.
+func (a *app) crls(ctx context.Context, authority string, above bool) (crls []byte, err error) {
+	d, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	crls, err = d.CRLs(ctx, authority, above)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noCRLYet(err)
 	}
@@ -176,7 +215,12 @@ func (a *app) crlsAbove(ctx context.Context, name string) (crls []byte, err erro
 
 // noCRLYet adds the next step to a CRL that was never published.
 func noCRLYet(err error) error {
-	return withHint(fmt.Errorf("there is no CRL yet: %w", err), "'mtlsctl crl AUTHORITY' publishes the first")
+	authority := "AUTHORITY"
+	var file *pkidir.PathError
+	if errors.As(err, &file) {
+		authority = export.ShellWord(filepath.Base(filepath.Dir(file.Path)))
+	}
+	return withHint(fmt.Errorf("there is no CRL yet: %w", err), "'mtlsctl crl %s' publishes the first", authority)
 }
 
 // stdout as an --out is standard output.
@@ -204,6 +248,14 @@ func fileTarget(out, def string) target {
 // returns the paths of the former. With the standard output as target, they go
 // nowhere else.
 func (a *app) write(o *exportOptions, t target, files []export.File, others ...place) ([]string, error) {
+	for _, p := range append(others, place{dir: t.dir}) {
+		if o.out == stdout && p.dir == t.dir {
+			continue
+		}
+		if err := a.refuseOwn(p.dir); err != nil {
+			return nil, err
+		}
+	}
 	if o.out == stdout {
 		if err := writePlaces(others, o.force); err != nil {
 			return nil, err
@@ -236,6 +288,32 @@ func (a *app) write(o *exportOptions, t target, files []export.File, others ...p
 		}
 	}
 	return paths, writePlaces(append(others, place{t.dir, files}), o.force)
+}
+
+// refuseOwn refuses a folder of the PKI directory: what an export replaced there
+// would be the only one.
+func (a *app) refuseOwn(dir string) error {
+	own, err := os.Stat(a.pkiPath)
+	if err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for {
+		if real, err := filepath.EvalSymlinks(folder); err == nil {
+			folder = real
+		}
+		if info, err := os.Stat(folder); err == nil && os.SameFile(info, own) {
+			return usagef("name a place elsewhere", "%s: it is in the PKI directory, which is not for exports", dir)
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			return nil
+		}
+		folder = above
+	}
 }
 
 // exportJSON is the result of an export that was written to files.

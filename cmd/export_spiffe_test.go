@@ -25,7 +25,7 @@ func TestExportSPIFFEBundleOptions(t *testing.T) {
 			},
 		},
 		"no name":    {err: "NAME is missing"},
-		"a sequence": {args: []string{"root", "--sequence", "-1"}, err: `--sequence "-1": strconv.ParseUint: parsing: invalid syntax`},
+		"a sequence": {args: []string{"root", "--sequence", "-1"}, err: `--sequence "-1": write a whole number`},
 		"a duration": {args: []string{"root", "--refresh-hint", "often"}, err: `--refresh-hint "often": not a lifetime: write it as 90d, 1y or 36h`},
 	})
 }

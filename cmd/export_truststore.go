@@ -84,7 +84,7 @@ func (a *app) runExportTruststore(ctx context.Context, o *exportTruststoreOption
 			password = "PASSWORD"
 		}
 		javaType := map[export.StoreType]string{export.StoreP12: "PKCS12", export.StoreJKS: "JKS"}[kind]
-		a.note("Java: " + strings.Join([]string{
+		a.note("Java: %s", strings.Join([]string{
 			"-Djavax.net.ssl.trustStore=" + export.ShellWord(file),
 			"-Djavax.net.ssl.trustStoreType=" + javaType,
 			"-Djavax.net.ssl.trustStorePassword=" + password,

@@ -25,6 +25,7 @@ const (
 	formatP12          = "p12"
 	formatTruststore   = "truststore"
 	formatMobileconfig = "mobileconfig"
+	formatCRL          = "crl"
 )
 
 // An exportRecord is what the ledger keeps of an export beside its path, to write
@@ -133,7 +134,11 @@ func readExport(e *ledger.Export, r *exportRecord) (digest string, err error) {
 	dir := r.place(e.Path)
 	var files []export.File
 	for _, name := range r.Files {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+			return "no file", nil // somebody changed it, and a pipe would wait for ever
+		}
+		data, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

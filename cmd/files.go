@@ -27,6 +27,8 @@ func refusePlace(dir string) error {
 	for folder := filepath.Clean(dir); ; folder = filepath.Dir(folder) {
 		info, err := os.Stat(folder)
 		switch {
+		case isBrokenLink(folder, err):
+			return withHint(fmt.Errorf("%s is a link that leads nowhere", folder), "remove it, or name another place with --out")
 		case folder != filepath.Dir(folder) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
 			continue
 		case err != nil:
@@ -41,6 +43,16 @@ func refusePlace(dir string) error {
 	}
 }
 
+// isBrokenLink reports whether something could not be followed since it is a link
+// to nothing, or to itself.
+func isBrokenLink(path string, err error) bool {
+	if err == nil {
+		return false
+	}
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
 // refuseExisting finds files that must not be overwritten before anything is
 // made.
 func refuseExisting(dir string, names ...string) error {
@@ -49,6 +61,9 @@ func refuseExisting(dir string, names ...string) error {
 	}
 	for _, n := range names {
 		file := filepath.Join(dir, n)
+		if err := refuseSpecial(file); err != nil {
+			return err
+		}
 		if _, err := os.Lstat(file); err == nil {
 			return withHint(fmt.Errorf("%s %w", file, errOutExists), "name another place with --out, or replace it with --force")
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -56,6 +71,21 @@ func refuseExisting(dir string, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// refuseSpecial finds what no file may take the place of, whatever is forced: a
+// folder, a device, a pipe, and a link to one of the latter, as /dev/stdout is.
+func refuseSpecial(file string) error {
+	what := ""
+	if info, err := os.Lstat(file); err == nil && info.IsDir() {
+		what = "a folder"
+	} else if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		what = "a device or a pipe"
+	}
+	if what == "" {
+		return nil
+	}
+	return withHint(fmt.Errorf("%s is %s, which no file replaces", file, what), "name another place with --out")
 }
 
 // writeBundle writes the three files of a bundle to a folder.
@@ -85,6 +115,11 @@ func writePlaces(places []place, force bool) (err error) {
 	var w placesWriter
 	defer func() { err = errors.Join(err, w.end(err != nil)) }()
 	for _, p := range places {
+		for _, f := range p.files {
+			if err := refuseSpecial(filepath.Join(p.dir, f.Name)); err != nil {
+				return err
+			}
+		}
 		if err := w.write(p); err != nil {
 			return err
 		}
@@ -126,14 +161,7 @@ func (w *placesWriter) write(p place) error {
 			mode = atomicfile.PrivateDir
 		}
 	}
-	var made []string
-	for folder := filepath.Clean(p.dir); folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
-		if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		made = append(made, folder)
-	}
-	w.folders = append(made, w.folders...)
+	w.folders = append(missingFolders(p.dir), w.folders...)
 	cannot := func(err error) error {
 		return &pkidir.PathError{Path: p.dir, Err: fmt.Errorf("cannot write to it: %w", atomicfile.Reason(err))}
 	}
@@ -159,6 +187,25 @@ func (w *placesWriter) write(p place) error {
 	return nil
 }
 
+// missingFolders returns the folders that are to be made for one, the innermost
+// first.
+func missingFolders(dir string) (missing []string) {
+	for folder := filepath.Clean(dir); folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, folder)
+	}
+	return missing
+}
+
+// removeEmpty removes folders, but for those with something in them.
+func removeEmpty(folders []string) {
+	for _, folder := range folders {
+		_ = os.Remove(folder)
+	}
+}
+
 // end takes back what was made if it failed, and closes.
 func (w *placesWriter) end(failed bool) error {
 	var errs []error
@@ -173,9 +220,7 @@ func (w *placesWriter) end(failed bool) error {
 		errs = append(errs, r.Close())
 	}
 	if failed {
-		for _, folder := range w.folders {
-			_ = os.Remove(folder) // what is not empty stays
-		}
+		removeEmpty(w.folders)
 	}
 	return errors.Join(errs...)
 }

@@ -235,6 +235,16 @@ func TestFullDisk(t *testing.T) {
 			run:   []string{"export", "p12", "a.example.com", "--out", "WORK/p12/a.p12", "--password-out", "WORK/passwords/a"},
 			made:  "p12/a.p12",
 		},
+		"export kubeconfig --merge": {
+			setup: [][]string{{"init-ca", "--key", "rsa-2048"}, {"issue", "client", "b", "--key", "rsa-2048"}}, // of several blocks
+			run:   []string{"export", "kubeconfig", "b", "--server", "https://10.0.0.1:6443", "--merge", "WORK/kube/config"},
+			made:  "kube/config",
+		},
+		"kubeadm": {
+			run:   kubeadmTree,
+			steps: true,
+			made:  "cp1/pki/etcd/peer.key",
+		},
 		"apply": {
 			run:   []string{"apply", "-f", smallManifest, "--out", "WORK/secrets"},
 			steps: true,

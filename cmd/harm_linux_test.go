@@ -101,7 +101,12 @@ func TestReadOnlyFileSystem(t *testing.T) {
 			t.Errorf("mtlsctl %v: %d %s", args, code, stderr)
 		}
 	}
-	for _, args := range append(slices.Clone(writers), []string{"export", "pem", "a.example.com", "--out", "WORK/out"}) {
+	tree := slices.Clone(kubeadmTree)
+	tree[1] = filepath.Join(t.TempDir(), "cp1")
+	for _, args := range append(slices.Clone(writers), kubeadmTree, tree,
+		[]string{"export", "pem", "a.example.com", "--out", "WORK/out"},
+		[]string{"export", "kubeconfig", "b", "--server", "https://10.0.0.1:6443", "--merge", "WORK/config"},
+	) {
 		stdout, stderr, code := mtlsctl(t, work, args...)
 		checkSaysNo(t, work, before, args, stdout, stderr, code, "read-only file system")
 	}

@@ -45,15 +45,26 @@ func TestKilledAtEachWrite(t *testing.T) {
 		for name, tt := range killPoints {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				template := t.TempDir()
+				// The ledger has the paths of what was exported: all is done in one.
+				work := filepath.Join(t.TempDir(), "work")
+				if err := os.Mkdir(work, 0o700); err != nil {
+					t.Fatal(err)
+				}
 				for _, args := range tt.setup {
-					if _, stderr, code := mtlsctl(t, template, args...); code != 0 {
+					if _, stderr, code := mtlsctl(t, work, args...); code != 0 {
 						t.Fatalf("mtlsctl %v: %s", args, stderr)
 					}
 				}
-				changeManifest(t, template, 1)
-				n := first
-				for ; killedAt(t, template, &tt, n); n += stride {
+				changeManifest(t, work, 1)
+				template := filepath.Join(t.TempDir(), "template")
+				if err := os.Rename(work, template); err != nil {
+					t.Fatal(err)
+				}
+				n, stride := first, stride
+				if tt.run[0] == "kubeadm" && stride > 1 { // it writes so much
+					stride *= 4
+				}
+				for ; killedAt(t, template, work, &tt, n); n += stride {
 					if kills.Add(1); n > 2000 {
 						t.Fatal("it writes without an end")
 					}
@@ -79,7 +90,13 @@ type killPoint struct {
 	again []string // completes it; empty: run
 	// done is the error of run if it was done when it was killed.
 	done  string
+	lock  string     // a file that a killed one leaves, and that its user removes
 	check [][]string // holds in the end, with the exit status 0
+}
+
+// kubeadmTree is the command of a tree; the same again has nothing to do.
+var kubeadmTree = []string{
+	"kubeadm", "WORK/cp1", "--node", "cp1", "--advertise-address", "10.0.0.11", "--kubernetes-version", "1.36.1",
 }
 
 var killPoints = map[string]killPoint{
@@ -154,13 +171,49 @@ var killPoints = map[string]killPoint{
 		run:   []string{"apply", "-f", "WORK/changed.yaml", "--prune", "--revoke"},
 		check: [][]string{{"apply", "-f", "WORK/changed.yaml", "--prune", "--dry-run", "--check"}},
 	},
+	"kubeadm": {
+		run: kubeadmTree,
+	},
+	"kubeadm, and something is due": {
+		setup: [][]string{kubeadmTree, {"revoke", "cp1/scheduler.conf", "cp1/etcd-peer"}, {"renew", "cp1/apiserver"}},
+		run:   kubeadmTree,
+	},
+	"kubeadm, a further name": {
+		setup: [][]string{kubeadmTree},
+		run:   append(kubeadmTree[:len(kubeadmTree):len(kubeadmTree)], "--api-server-san", "api.example.com"),
+	},
+	"kubeadm --external-ca": {
+		setup: [][]string{kubeadmTree},
+		run:   append(kubeadmTree[:len(kubeadmTree):len(kubeadmTree)], "--external-ca"),
+	},
+	"export --for --out": {
+		setup: [][]string{{"init-ca"}, {"issue", "server", "a.example.com"}},
+		run:   []string{"export", "a.example.com", "--for", "postgres", "--out", "WORK/out"},
+		again: []string{"export", "a.example.com", "--for", "postgres", "--out", "WORK/out", "--force"},
+		check: [][]string{{"show", "WORK/out/server.crt"}, {"show", "WORK/out/root.crt"}},
+	},
+	"export kubeconfig --merge": {
+		setup: [][]string{
+			{"init-ca"}, {"issue", "client", "alice"}, {"issue", "client", "bob"},
+			{"export", "kubeconfig", "alice", "--server", "https://10.0.0.1:6443", "--merge", "WORK/merged.kubeconfig"},
+		},
+		run:  []string{"export", "kubeconfig", "bob", "--cluster", "kubernetes", "--merge", "WORK/merged.kubeconfig"},
+		lock: "WORK/merged.kubeconfig.lock",
+	},
+	"renew --export": {
+		setup: [][]string{
+			{"init-ca"}, {"issue", "server", "a.example.com"},
+			{"export", "a.example.com", "--for", "haproxy", "--out", "WORK/out"},
+		},
+		run:   []string{"renew", "a.example.com", "--export"},
+		check: [][]string{{"show", "WORK/out/a.example.com.pem"}},
+	},
 }
 
 // killedAt runs a command in a copy of template, kills it at its nth write, and
 // checks what it left. It returns false if the command was done before.
-func killedAt(t *testing.T, template string, tt *killPoint, n int) bool {
+func killedAt(t *testing.T, template, work string, tt *killPoint, n int) bool {
 	t.Helper()
-	work := filepath.Join(t.TempDir(), "work")
 	if out, err := exec.Command("cp", "-a", template, work).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -188,12 +241,17 @@ func killedAt(t *testing.T, template string, tt *killPoint, n int) bool {
 		}
 		checkAllOnRecord(t, work)
 	}
-	if err := checkWhole(work); err != nil {
+	if err := errors.Join(checkWhole(work), checkTrees(work, false)); err != nil {
 		t.Errorf("%s%v", where, err)
 	}
 	after := crlNumbers(t, work)
 	checkNotBack(t, where, before, after)
 	if killed {
+		if tt.lock != "" {
+			if err := os.Remove(strings.ReplaceAll(tt.lock, "WORK", work)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
 		again := tt.again
 		if again == nil {
 			again = tt.run
@@ -208,7 +266,7 @@ func killedAt(t *testing.T, template string, tt *killPoint, n int) bool {
 			t.Errorf("%smtlsctl %v: %d %s", where, args, code, stderr)
 		}
 	}
-	if err := errors.Join(checkConsistent(dir), checkWhole(work)); err != nil {
+	if err := errors.Join(checkConsistent(dir), checkWhole(work), checkTrees(work, true)); err != nil {
 		t.Errorf("%s%v", where, err)
 	}
 	checkNotBack(t, where, after, crlNumbers(t, work))

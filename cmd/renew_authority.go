@@ -130,7 +130,7 @@ func (a *app) showRenewed(ctx context.Context, d *pkidir.Dir, renewed []pkidir.R
 	if err := a.sayWhatIsDone(ctx, d, renewed); err != nil {
 		return err
 	}
-	return a.showExports(exports, o)
+	return a.showExports(exports, o.export)
 }
 
 func (a *app) renewedJSON(renewed []pkidir.RenewedAuthority, reissue map[string][]*ledger.Entry, exports []exportedAt) []renewedJSON {

@@ -16,7 +16,7 @@ import (
 	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 )
 
-// exportedAt says what became of an export after a renewal.
+// exportedAt says what became of an export after a renewal, or a new CRL.
 type exportedAt struct {
 	Name   string `json:"name"`
 	Path   string `json:"path"`
@@ -25,6 +25,15 @@ type exportedAt struct {
 	Next   string `json:"next,omitempty"` // the command that writes it again
 
 	byHand bool // renew cannot
+	crl    bool // what is former is a CRL in it
+}
+
+// former is what an export still has.
+func (e *exportedAt) former() string {
+	if e.crl {
+		return "a former CRL"
+	}
+	return "the former " + e.Name
 }
 
 // The states of exports.
@@ -58,6 +67,7 @@ func (a *app) followExports(ctx context.Context, d *pkidir.Dir, renewed []pkidir
 				continue
 			}
 			at, err := a.followExport(ctx, d, &exports[i], o)
+			at.Next = a.withPKI(at.Next)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("everything is renewed, but %s was not written again: %w", exports[i].Path, err))
 			}
@@ -118,7 +128,9 @@ func (a *app) followExport(ctx context.Context, d *pkidir.Dir, e *ledger.Export,
 			return exportedAt{}, nil
 		}
 	}
-	if digest != e.SHA256 && digest != r.Before && !o.force {
+	// A kubeconfig has other users, who are exported and change, too.
+	merged := slices.Contains(r.Flags, mergeFlag)
+	if digest != e.SHA256 && digest != r.Before && !o.force && !merged {
 		at.State = exportChanged
 		return at, nil
 	}
@@ -189,20 +201,46 @@ func exportAgain(ctx context.Context, d *pkidir.Dir, e *ledger.Export, r exportR
 // command is what writes an export again.
 func (r *exportRecord) command(e *ledger.Export) string {
 	words := []string{"mtlsctl", "export", e.Format, e.Name}
-	if !slices.Contains(r.Flags, "--merge") { // which names the place
+	if !slices.Contains(r.Flags, mergeFlag) { // which names the place
 		words = append(words, "--out", e.Path)
 	}
 	words = append(words, r.Flags...)
+	if e.Format == formatTruststore && len(r.Options) == 0 {
+		words = append(words, "--password-prompt") // without it, the password would be the usual one
+	}
 	for i := range words {
 		words[i] = export.ShellWord(words[i])
 	}
 	return strings.Join(append(words, "--force"), " ")
 }
 
+// mergeFlag is the flag of exports that are one part of a file.
+const mergeFlag = "--merge"
+
+// withPKI returns a command that works in any folder, if --pki says where the PKI
+// directory is.
+func (a *app) withPKI(command string) string {
+	dir, err := filepath.Abs(a.pkiPath)
+	if a.otherPKI() == "" || err != nil {
+		return command
+	}
+	return namingPKI(command, dir)
+}
+
 // showExports says what became of exports.
-func (a *app) showExports(exports []exportedAt, o *renewOptions) error {
+func (a *app) showExports(exports []exportedAt, exporting bool) error {
 	told, again := 0, false
+	trees := map[string]int{} // parts that one command of kubeadm writes again
 	for _, e := range exports {
+		if e.Format == formatKubeadm {
+			trees[e.Next]++
+		}
+	}
+	for _, e := range exports {
+		parts := trees[e.Next]
+		if delete(trees, e.Next); e.Format == formatKubeadm && parts == 0 {
+			continue
+		}
 		if e.State == exportWritten {
 			if a.quiet {
 				continue
@@ -216,19 +254,21 @@ func (a *app) showExports(exports []exportedAt, o *renewOptions) error {
 			continue
 		}
 		switch {
-		case e.State == exportChanged && o.export:
-			a.warn("%s has the former %s, and was changed by somebody since, so it stays; --force replaces it: %s", e.Path, e.Name, e.Next)
+		case parts > 1:
+			a.note("%s and %s of its tree have former certificates: %s", e.Path, plural(parts-1, "other part"), e.Next)
+		case e.State == exportChanged && exporting:
+			a.warn("%s has %s, and was changed by somebody since, so it stays; --force replaces it: %s", e.Path, e.former(), e.Next)
 		case e.State == exportChanged:
-			a.note("%s has the former %s, and was changed by somebody since: %s", e.Path, e.Name, e.Next)
+			a.note("%s has %s, and was changed by somebody since: %s", e.Path, e.former(), e.Next)
 		case e.byHand:
-			a.note("%s has the former %s, and renew cannot write it again: %s", e.Path, e.Name, e.Next)
+			a.note("%s has %s, and %s cannot write it again: %s", e.Path, e.former(), a.command, e.Next)
 		default:
-			a.note("%s has the former %s: %s", e.Path, e.Name, e.Next)
-			again = again || e.Format != formatApplied && e.Format != formatKubeadm && !o.export
+			a.note("%s has %s: %s", e.Path, e.former(), e.Next)
+			again = again || e.Format != formatApplied && e.Format != formatKubeadm && !exporting
 		}
 	}
 	if again {
-		a.note("With --export, renew writes such files again itself.")
+		a.note("With --export, %s writes such files again itself.", a.command)
 	}
 	if told > shown {
 		a.note("So have %d more files.", told-shown)

@@ -28,6 +28,7 @@ type revokeOptions struct {
 	reason     pki.Reason
 	lift       bool
 	validity   time.Duration
+	export     bool
 	passphrase secretFlags
 	caKey      string
 }
@@ -72,6 +73,7 @@ final. A revoked authority takes everything below it along.`,
 		return err
 	}}, "reason", "why: "+strings.Join(reasons, ", ")+" (default unspecified)")
 	addCRLFlags(c, &o.validity, &o.passphrase, &o.caKey)
+	addCRLExportFlag(c, &o.export)
 	must(c.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp)))
 	return c
 }
@@ -87,6 +89,7 @@ type revokedJSON struct {
 	Revoked []certificateJSON `json:"revoked,omitempty"`
 	Lifted  []certificateJSON `json:"lifted,omitempty"`
 	CRLs    []publishedJSON   `json:"crls"`
+	Exports []exportedAt      `json:"exports,omitempty"`
 }
 
 // publishedJSON is a CRL that was published.
@@ -124,7 +127,8 @@ func (a *app) runRevoke(ctx context.Context, o *revokeOptions) (err error) {
 	if err != nil {
 		return revokeError(err)
 	}
-	return a.showRevoked(ctx, d, o, revocations, crls)
+	exports, exportErr := a.followCRLs(ctx, d, crls, o.export, &o.passphrase)
+	return errors.Join(a.showRevoked(ctx, d, o, revocations, crls, exports), exportErr)
 }
 
 func revokeError(err error) error {
@@ -151,12 +155,12 @@ func findOne(ctx context.Context, d *pkidir.Dir, target string) (*ledger.Entry, 
 	return found[0], nil
 }
 
-func (a *app) showRevoked(ctx context.Context, d *pkidir.Dir, o *revokeOptions, revocations []pkidir.Revocation, crls []pkidir.PublishedCRL) error {
+func (a *app) showRevoked(ctx context.Context, d *pkidir.Dir, o *revokeOptions, revocations []pkidir.Revocation, crls []pkidir.PublishedCRL, exports []exportedAt) error {
 	l, err := d.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	result := revokedJSON{CRLs: crlsJSON(crls)}
+	result := revokedJSON{CRLs: crlsJSON(crls), Exports: exports}
 	style := a.style(a.Stdout)
 	t := term.Table{Indent: "  "}
 	for _, r := range revocations {
@@ -202,7 +206,7 @@ func (a *app) showRevoked(ctx context.Context, d *pkidir.Dir, o *revokeOptions, 
 	if len(crls) > 0 {
 		a.note("Servers know of it when they have the new CRL: %s", crls[0].Path)
 	}
-	return nil
+	return a.showExports(exports, o.export)
 }
 
 // sayWhatFalls names what an authority's revocation takes along.

@@ -198,14 +198,14 @@ func (a *app) env(name string) string {
 // note says something to a person that is not the result.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet && !a.json {
-		_, _ = fmt.Fprintf(a.Stderr, format+"\n", args...) // a note that cannot be written is no failure
+		_, _ = fmt.Fprintln(a.Stderr, a.pasted(fmt.Sprintf(format, args...))) // a note that cannot be written is no failure
 	}
 }
 
 // warn says what a person should look at.
 func (a *app) warn(format string, args ...any) {
 	if !a.quiet {
-		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", a.style(a.Stderr).Warn("warning:"), term.Safe(fmt.Sprintf(format, args...)))
+		_, _ = fmt.Fprintf(a.Stderr, "%s %s\n", a.style(a.Stderr).Warn("warning:"), term.Safe(a.pasted(fmt.Sprintf(format, args...))))
 	}
 }
 

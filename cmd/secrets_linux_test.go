@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +39,7 @@ func TestSecretsStay(t *testing.T) {
 	}
 	pass, word := filepath.Join(secrets, "passphrase"), filepath.Join(secrets, "password")
 	changeManifest(t, work, 1)
+	fakeKeytool(t, work)
 	for _, tt := range []struct {
 		args  []string
 		stdin string
@@ -48,12 +51,27 @@ func TestSecretsStay(t *testing.T) {
 		{args: []string{"issue", "client", "b", "--passphrase-env", "SECRET", "--out", "WORK/out"}, env: passphrase},
 		{args: []string{"renew", "a.example.com", "--passphrase-file", pass}},
 		{args: []string{"apply", "-f", "WORK/changed.yaml", "--out", "WORK/manifests"}},
-		{args: []string{"revoke", "b", "--passphrase-stdin"}, stdin: passphrase},
 		{args: []string{"crl", "issuing", "--passphrase-file", pass}},
 		{args: []string{"export", "p12", "a.example.com", "--out", "WORK/a.p12", "--password-file", word}},
 		{args: []string{"export", "p12", "a.example.com", "--out", "WORK/b.p12", "--password-env", "SECRET"}, env: password},
 		{args: []string{"export", "secret", "a.example.com", "--out", "WORK/manifests/a.yaml"}},
+		{args: []string{"export", "jks", "a.example.com", "--out", "WORK/a.jks", "--password-stdin"}, stdin: password},
+		{args: []string{"export", "truststore", "root", "--out", "WORK/trust.store", "--password-env", "SECRET"}, env: password},
+		{args: []string{"export", "mobileconfig", "b", "--out", "WORK/a.mobileconfig", "--password-file", word}},
+		{args: []string{"export", "mobileconfig", "b", "--out", "WORK/open/b.mobileconfig", "--with-password", "--password-out", "WORK/open/password"}},
+		{args: []string{"export", "kubeconfig", "b", "--server", "https://10.0.0.1:6443", "--out", "WORK/b.kubeconfig"}},
+		{args: []string{"export", "kubeconfig", "b", "--server", "https://10.0.0.1:6443", "--merge", "WORK/config"}},
+		{args: []string{"export", "apisix", "a.example.com", "--out", "WORK/a.json"}},
+		{args: []string{"export", "issuer", "issuing", "--with-ca-key", "--out", "WORK/issuer.yaml", "--passphrase-file", pass}},
+		{args: []string{"export", "env", "a.example.com", "--out", "WORK/a.env"}},
+		{args: []string{"export", "a.example.com", "--for", "haproxy", "--out", "WORK/haproxy"}},
+		{args: []string{"kubeadm", "WORK/cp1", "--node", "cp1", "--advertise-address", "10.0.0.11", "--kubernetes-version", "1.36.1", "--passphrase-env", "SECRET"}, env: passphrase},
+		{args: []string{"trust", "status", "--store", "java", "--java-storepass-file", word}},
+		{args: []string{"trust", "uninstall", "--store", "java", "--java-storepass-env", "SECRET"}, env: password},
+		{args: []string{"renew", "cp1/apiserver", "a.example.com", "--export", "--passphrase-file", pass}},
+		{args: []string{"show", "WORK/a.jks", "--password-file", word}},
 		{args: []string{"show", "WORK/a.p12", "--password-file", word}},
+		{args: []string{"revoke", "b", "--passphrase-stdin"}, stdin: passphrase},
 		{args: []string{"list", "--history", "--json"}},
 		{args: []string{"show", "a.example.com", "--json"}},
 		{args: []string{"show", "WORK/out/tls.key"}},
@@ -75,9 +93,19 @@ func TestSecretsStay(t *testing.T) {
 	}
 
 	keys, err := privateKeys(work)
-	if err != nil || len(keys) < 4 {
+	if err != nil || len(keys) < 15 {
 		t.Fatal(len(keys), "keys were found", err)
 	}
+	generated, err := os.ReadFile(filepath.Join(work, "open", "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := append(keys, spellings([]byte(passphrase))...)
+	hidden = append(hidden, spellings([]byte(password))...)
+	hidden = append(hidden, spellings(bytes.TrimSpace(generated))...)
+	inPEM := spellings([]byte("PRIVATE KEY"))
+	hidden = append(hidden, inPEM...)
+	exported := 0
 	err = filepath.WalkDir(work, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -91,18 +119,22 @@ func TestSecretsStay(t *testing.T) {
 				t.Errorf("%s holds a secret", path)
 			}
 		}
-		public := strings.HasPrefix(e.Name(), "ledger.db") || e.Name() == "mtlsctl.yaml" || filepath.Ext(e.Name()) == ".crt"
-		for _, key := range keys {
-			if public && bytes.Contains(data, key) {
-				t.Errorf("%s holds a private key", path)
+		public := strings.HasPrefix(e.Name(), "ledger.db") || slices.Contains([]string{"mtlsctl.yaml", "trust.store", "argv"}, e.Name()) || filepath.Ext(e.Name()) == ".crt"
+		for _, secret := range hidden {
+			if public && bytes.Contains(data, secret) {
+				t.Errorf("%s holds a private key or a secret", path)
 			}
 		}
 		info, err := e.Info()
 		if err != nil {
 			return err
 		}
-		private := e.Name() == "tls.key" || filepath.Ext(e.Name()) == ".p12" || strings.HasPrefix(e.Name(), "keys.db") ||
-			bytes.Contains(data, []byte("PRIVATE KEY")) || strings.Contains(path, "/manifests/")
+		private := e.Name() == "tls.key" || slices.Contains([]string{".p12", ".jks", ".mobileconfig"}, filepath.Ext(e.Name())) ||
+			strings.HasPrefix(e.Name(), "keys.db") || e.Name() == "password" || strings.Contains(path, "/manifests/") ||
+			slices.ContainsFunc(inPEM, func(s []byte) bool { return bytes.Contains(data, s) })
+		if private && !strings.HasPrefix(path, filepath.Join(work, "pki")) {
+			exported++
+		}
 		if private && info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
@@ -110,7 +142,7 @@ func TestSecretsStay(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if e.Name() == "tls.key" && folder.Mode().Perm() != 0o700 {
+		if (e.Name() == "tls.key" || private && filepath.Dir(path) != work) && folder.Mode().Perm() != 0o700 {
 			t.Errorf("%s has mode %v", filepath.Dir(path), folder.Mode())
 		}
 		return nil
@@ -118,6 +150,39 @@ func TestSecretsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if exported < 30 {
+		t.Errorf("%d files with keys were exported", exported)
+	}
+	argv, err := os.ReadFile(filepath.Join(work, "argv"))
+	if err != nil || !bytes.Contains(argv, []byte("-storepass:file")) || !bytes.Contains(argv, []byte("-storepass:env")) {
+		t.Errorf("keytool was called so, %v:\n%s", err, argv)
+	}
+}
+
+// fakeKeytool makes a JDK whose keytool writes its arguments down.
+func fakeKeytool(t *testing.T, work string) {
+	t.Helper()
+	for file, text := range map[string]string{
+		"jdk/lib/security/cacerts": "",
+		"jdk/bin/keytool":          "#!/bin/sh\necho \"$@\" >>'" + work + "/argv'\n",
+	} {
+		file = filepath.Join(work, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// spellings are a text as it is, and as it is in base64 wherever that begins.
+func spellings(text []byte) [][]byte {
+	all := [][]byte{text}
+	for before := range 3 {
+		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, before), text...))
+		// Its first and last characters have bits of what is around it.
+		from, to := (before*8+5)/6, (before+len(text))*8/6
+		all = append(all, []byte(encoded[from:to]))
+	}
+	return all
 }
 
 // privateKeys returns the keys of the PKI directory as they would be found in a
@@ -162,7 +227,7 @@ func runOpen(t *testing.T, work, stdin, env string, args []string) (output, cmdl
 	for _, a := range args {
 		c.Args = append(c.Args, strings.ReplaceAll(a, "WORK", work))
 	}
-	c.Env = append(os.Environ(), envNow+"="+pkitest.Clock().Format(time.RFC3339), "SECRET="+env)
+	c.Env = append(os.Environ(), envNow+"="+pkitest.Clock().Format(time.RFC3339), "SECRET="+env, "JAVA_HOME="+filepath.Join(work, "jdk"))
 	c.Stdin = strings.NewReader(stdin + "\n")
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out

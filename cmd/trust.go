@@ -118,7 +118,7 @@ func (a *app) addTrustFlags(c *cobra.Command, o *trustOptions, run func(context.
 	f.Var(&listValue[trust.Kind]{to: &o.kinds, parse: parseStoreKind}, "store",
 		"which: system, firefox, chromium, java (default those that are here)")
 	f.StringVar(&o.storePass.File, "java-storepass-file", "", "`file` with the password of Java's store, if it was changed")
-	f.StringVar(&o.storePass.Env, "java-storepass-env", "", "environment `variable` that holds it")
+	f.StringVar(&o.storePass.Env, "java-storepass-env", "", "environment `variable` that holds the password of Java's store")
 	exclusive(c, "java-storepass-file", "java-storepass-env")
 	must(c.RegisterFlagCompletionFunc("store", words(trust.Kinds())))
 	c.Args = atMostOneArg

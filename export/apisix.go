@@ -1,6 +1,7 @@
 package export
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +17,8 @@ import (
 // is refused here: a server's certificate without a DNS name ([ErrNoSNI]), and
 // texts that are too short or too long. There has to be a key ([ErrNoKey]), except
 // for an upstream that names an ssl, and for MTLS a root ([ErrNoRoots]). A CA's
-// certificate is refused ([ErrIsAuthority]). Options that do not go together are
+// certificate is refused ([ErrIsAuthority]), and one that the other side would
+// refuse in that role ([ErrNotForClients], [ErrNotForServers]). Options that do not go together are
 // an [*OptionError].
 type APISIX struct {
 	// As is what APISIX is with it, [Server] or [Client]; empty: what the
@@ -40,8 +42,9 @@ type APISIX struct {
 
 // Reasons why a certificate does not fit [APISIX].
 var (
-	ErrNoSNI       = errors.New("the certificate has no DNS name, and APISIX finds a server's certificate by the name that the client asks for, which is no IP address")
-	ErrIsAuthority = errors.New("that is the certificate of an authority, and one of a server or a client is wanted")
+	ErrNoSNI         = errors.New("the certificate has no DNS name, and APISIX finds a server's certificate by the name that the client asks for, which is no IP address")
+	ErrNotForServers = errors.New("the certificate is not for servers")
+	ErrIsAuthority   = errors.New("that is the certificate of an authority, and one of a server or a client is wanted")
 )
 
 // apisixSSL is an ssl of the schema.
@@ -101,6 +104,9 @@ func (f APISIX) Export(b *pki.Bundle) ([]File, error) {
 			o.Type = Client
 		}
 	}
+	if err := fitsRole(b.Leaf(), o.Type); err != nil {
+		return nil, err
+	}
 	if err := apisixSize(o.Cert, 128, "the certificate with its chain", "spread its names over several certificates"); err != nil {
 		return nil, err
 	}
@@ -123,6 +129,18 @@ func (f APISIX) Export(b *pki.Bundle) ([]File, error) {
 	}
 	data, err := marshalObject(o, true)
 	return []File{{name, data, true}}, err
+}
+
+// fitsRole refuses a certificate whose extended key usages the other side of the
+// connection would refuse (RFC 5280 section 4.2.1.12).
+func fitsRole(c *x509.Certificate, as Role) error {
+	switch r := RoleOf(c); {
+	case r == Peer || r == as:
+		return nil
+	case as == Client:
+		return fmt.Errorf("%w: its extended key usages lack clientAuth", ErrNotForClients)
+	}
+	return fmt.Errorf("%w: its extended key usages lack serverAuth", ErrNotForServers)
 }
 
 // check holds the options to what goes together.

@@ -248,6 +248,9 @@ func TestAPISIXErrors(t *testing.T) {
 		"no key, for upstream": {APISIX{Upstream: true}, &keyless, ErrNoKey},
 		"no root":              {APISIX{MTLS: true}, &rootless, ErrNoRoots},
 		"an authority":         {APISIX{}, &pki.Bundle{Chain: ca.Chain(), Key: server.Key}, ErrIsAuthority},
+		"a server as client":   {APISIX{As: Client}, server, ErrNotForClients},
+		"a server, upstream":   {APISIX{Upstream: true}, server, ErrNotForClients},
+		"a client as server":   {APISIX{As: Server}, person, ErrNotForServers},
 	} {
 		if _, err := tt.format.Export(tt.bundle); !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", name, err, tt.want)
@@ -256,7 +259,7 @@ func TestAPISIXErrors(t *testing.T) {
 	if _, err := (APISIX{}).Export(&long); err == nil || !strings.Contains(err.Error(), "128 to 65536 characters") {
 		t.Errorf("a long chain: error %v", err)
 	}
-	if _, err := (APISIX{As: Client}).Export(address); err != nil {
+	if _, err := (APISIX{}).Export(person); err != nil {
 		t.Errorf("a client needs no DNS name: %v", err)
 	}
 }

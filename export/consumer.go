@@ -83,6 +83,8 @@ type Consumer struct {
 	trust string
 	// ownUser: it reads the key as a user of its own, and not as root.
 	ownUser bool
+	// peers: its servers are clients of each other, too.
+	peers bool
 	// compares: its rules hold a certificate against the servers' of the same CA.
 	compares bool
 }
@@ -208,7 +210,7 @@ func (c *Consumer) Fit(f *Fit) (Shape, error) {
 	formats := c.Formats()
 	if !slices.Contains(formats, f.Format) {
 		return Shape{}, &FitError{c.Title, fmt.Sprintf("takes %s, not %s", strings.Join(formats, ", "), f.Format),
-			fmt.Sprintf("mtlsctl export %s %s --for %s", formats[0], f.Name, c.Name)}
+			c.exportCommand(f)}
 	}
 	var shape *consumerShape
 	var roles []string
@@ -264,12 +266,26 @@ func (c *Consumer) refuseRole(f *Fit, roles []string) error {
 	switch role := roles[0]; {
 	case f.Role() == Authority && c.trust != "":
 		e.Remedy = strings.ReplaceAll(c.trust, "*", f.Name)
+	case f.Role() == Authority && c.FormatFor(Authority) != f.Format && c.takes(Authority):
+		e.Remedy = c.exportCommand(f)
 	case role == string(Authority):
 		e.Remedy = "name an authority; 'mtlsctl tree' shows them"
+	case c.peers:
+		e.Remedy = peerRemedy
 	default:
 		e.Remedy = fmt.Sprintf("'mtlsctl issue %s NAME' makes one", role)
 	}
 	return e
+}
+
+// takes reports whether there is a format for certificates of a role.
+func (c *Consumer) takes(r Role) bool {
+	return slices.ContainsFunc(c.shapes, func(s consumerShape) bool { return s.takes(r) })
+}
+
+// exportCommand exports a certificate in the format that is right for it.
+func (c *Consumer) exportCommand(f *Fit) string {
+	return fmt.Sprintf("mtlsctl export %s %s --for %s", c.FormatFor(f.Role()), f.Name, c.Name)
 }
 
 // A Placement is where an export went, for the lines of configuration that use
@@ -282,15 +298,19 @@ type Placement struct {
 	CRL       bool     // there is a CRL in it
 }
 
-// Path returns the path of the first file of that name, or whose name ends so;
-// what is not there keeps its name.
+// Path returns the path of the file of that name, or else of the first whose name
+// ends so; what is not there keeps its name.
 func (p *Placement) Path(name string) string {
-	for _, f := range p.Files {
-		if base := f[strings.LastIndexAny(f, `/\`)+1:]; strings.HasSuffix(base, name) {
+	found := name
+	for _, f := range slices.Backward(p.Files) {
+		switch base := f[strings.LastIndexAny(f, `/\`)+1:]; {
+		case base == name:
 			return f
+		case strings.HasSuffix(base, name):
+			found = f
 		}
 	}
-	return name
+	return found
 }
 
 // Depth is how many CAs there are above a certificate of the same issuer, the
@@ -311,6 +331,9 @@ func (c *Consumer) HasConfig() bool { return c.config != nil }
 func (c *Consumer) Config(p *Placement) string {
 	if c.config == nil {
 		return ""
+	}
+	if slices.ContainsFunc(p.Files, isUnspeakable) {
+		return "# No configuration can name these files: there are control characters in their path.\n"
 	}
 	text := strings.TrimSpace(c.config(p))
 	if text == "" {

@@ -23,12 +23,12 @@ func noImportOf(target string) rule {
 // configuration: apps trust what users add only if they say so).
 func androidConfig(p *Placement) string {
 	if p.Role() == Authority {
-		return "# Android: copy " + p.Path(".crt") + " to the device, then Settings > Security >\n" +
+		return "# Copy " + p.Path(".crt") + " to the device, then Settings > Security >\n" +
 			"# Encryption & credentials > Install a certificate > CA certificate\n"
 	}
 	var text strings.Builder
 	for _, s := range importSteps("android", "") {
-		text.WriteString("# " + s.Where + ": " + s.Text + "\n")
+		text.WriteString("# " + strings.ToUpper(s.Text[:1]) + s.Text[1:] + "\n")
 	}
 	return text.String() + "# The root is installed apart: mtlsctl export AUTHORITY --for android\n"
 }

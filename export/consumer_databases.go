@@ -27,7 +27,7 @@ func etcdConfig(p *Placement) string {
 		names = append(names, ip.String())
 	}
 	names = append(names, leaf.DNSNames...)
-	return p.fill(inQuotes, `
+	return p.fill(inEnvironment, `
 # The environment of etcd, as in /etc/default/etcd; --cert-file ... are the same as flags.
 # With URLs that begin with http://, these files are ignored.
 ETCD_CERT_FILE=<tls.crt>
@@ -42,6 +42,12 @@ ETCD_PEER_CLIENT_CERT_AUTH=true
 `, "NAMES", printable(strings.Join(names, ", ")))
 }
 
+// inEnvironment is [inQuotes] for the shell and for systemd (systemd.exec(5),
+// EnvironmentFile=).
+func inEnvironment(path string) string {
+	return strings.NewReplacer("$", `\$`, "`", "\\`").Replace(inQuotes(path))
+}
+
 // postgresConfig: a certificate is asked for by a line of pg_hba.conf, and the
 // common name is compared with the user; a CRL file wants one of each CA; libpq
 // passes over a certificate that is not there, and takes a key that others cannot
@@ -50,7 +56,7 @@ ETCD_PEER_CLIENT_CERT_AUTH=true
 func postgresConfig(p *Placement) string {
 	switch p.Role() {
 	case Server, Peer:
-		return p.fill(asIs, `
+		return p.fill(inPostgres, `
 ssl = on
 ssl_cert_file = '<server.crt>'
 ssl_key_file = '<server.key>'
@@ -75,6 +81,10 @@ ssl_crl_file = '<root.crl>'
 	}
 	return "psql " + ShellWord(p.fill(inConninfo, words, host, host))
 }
+
+// inPostgres is for what stands between the quotes of postgresql.conf (PostgreSQL
+// manual, 19.1.2; gh/postgres/postgres src/backend/utils/misc/guc-file.l).
+func inPostgres(path string) string { return strings.NewReplacer(`\`, `\\`, "'", "''").Replace(path) }
 
 // inConninfo quotes a word of a connection string (PostgreSQL manual, 34.1.1.1).
 func inConninfo(word string) string {

@@ -18,20 +18,23 @@ var (
 )
 
 // yamlWord writes a word so that YAML takes it as a string: a Secret may well be
-// called 007.
+// called 007. It stays in one line, which the writer would break at 80 characters:
+// yaml-cpp, with which Envoy and MongoDB read, takes no such words.
 func yamlWord(s string) string {
 	data, err := yaml.Marshal(s)
-	if err != nil {
-		return s
+	if text := strings.TrimSpace(string(data)); err == nil && !strings.Contains(text, "\n") {
+		return text
 	}
-	return strings.TrimSpace(string(data))
+	return string(appendQuoted(nil, s))
 }
 
 // yamlWords writes a list in one line.
 func yamlWords(all []string) string {
 	words := make([]string, len(all))
 	for i, s := range all {
-		words[i] = yamlWord(s)
+		if words[i] = yamlWord(s); strings.ContainsAny(s, ",[]{}") {
+			words[i] = string(appendQuoted(nil, s))
+		}
 	}
 	return "[" + strings.Join(words, ", ") + "]"
 }

@@ -2,9 +2,11 @@ package export
 
 import (
 	"crypto/x509"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // kafkaConfig: PEM files since Kafka 2.7, without passwords; the principal is the
@@ -44,7 +46,24 @@ ssl.truststore.password=` + TruststorePassword + "\n"
 	default:
 		store = "security.protocol=SSL\n" + trust
 	}
-	return p.fill(asIs, store, "FILE", p.file(), "NAME", ShellWord(p.Name), "SUBJECT", subjectOf(p.Bundle.Leaf()))
+	return p.fill(inProperties, store, "FILE", inProperties(p.file()), "NAME", ShellWord(p.Name), "SUBJECT", subjectOf(p.Bundle.Leaf()))
+}
+
+// inProperties escapes what java.util.Properties does not take as it is: it reads
+// ISO 8859-1, in which a backslash begins an escape.
+func inProperties(path string) string {
+	var out strings.Builder
+	for _, unit := range utf16.Encode([]rune(path)) {
+		switch {
+		case unit == '\\':
+			out.WriteString(`\\`)
+		case unit > '~':
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		default:
+			out.WriteByte(byte(unit))
+		}
+	}
+	return out.String()
 }
 
 // rabbitConfig: Erlang counts the intermediates alone, and allows for one unless
@@ -59,7 +78,7 @@ func rabbitConfig(p *Placement) string {
 			"verify=verify_peer", "server_name_indication=" + host, "auth_mechanism=external",
 		}, "&")
 	}
-	return p.fill(asIs, `
+	return p.fill(inCuttlefish, `
 listeners.tcp = none
 listeners.ssl.default = 5671
 ssl_options.cacertfile = <ca_certificate.pem>
@@ -73,6 +92,15 @@ ssl_options.depth = <DEPTH>
 # auth_mechanisms.1 = EXTERNAL
 ssl_cert_login_from = common_name
 `, "DEPTH", strconv.Itoa(max(p.Depth()-1, 0)))
+}
+
+// inCuttlefish puts quotes around what would begin a comment (gh/kyorai/cuttlefish
+// src/conf_parse.peg). There is no way to have such a quote within.
+func inCuttlefish(path string) string {
+	if strings.Contains(path, "#") && !strings.Contains(path, "'") {
+		return "'" + path + "'"
+	}
+	return path
 }
 
 // inQuery escapes a path in the query of a URL, for who takes %20 alone as a space
@@ -92,7 +120,7 @@ func natsConfig(p *Placement) string {
 	if p.Role() == Server {
 		routes = "# Routes of a cluster need a certificate for clients too: 'mtlsctl issue peer' makes one."
 	}
-	return p.fill(asIs, `
+	return p.fill(escaped, `
 tls {
   cert_file: "<tls.crt>"
   key_file: "<tls.key>"
@@ -155,5 +183,8 @@ tls {
     verify_server_hostname = true
   }
 }
-`, "CERT", p.Path(files[0].Name), "KEY", p.Path(files[1].Name), "CA", p.Path(files[2].Name))
+`, "CERT", inHCL(p.Path(files[0].Name)), "KEY", inHCL(p.Path(files[1].Name)), "CA", inHCL(p.Path(files[2].Name)))
 }
+
+// inHCL is [escaped] where ${ means something, too.
+func inHCL(path string) string { return strings.ReplaceAll(escaped(path), "${", `\u0024{`) }

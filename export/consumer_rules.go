@@ -15,11 +15,13 @@ import (
 // again is the way out of what is in the certificate itself.
 func again(flags string) string { return "issue it again, with --force and " + flags }
 
+const peerRemedy = "'mtlsctl issue peer NAME' makes one"
+
 // needsBoth refuses a server's certificate where servers are clients of each
 // other, too.
 func needsBoth(why string) rule {
 	return rule{roles: string(Server), breach: func(*Fit) (string, string) {
-		return "wants a certificate for servers and clients at once: " + why, "'mtlsctl issue peer NAME' makes one"
+		return "wants a certificate for servers and clients at once: " + why, peerRemedy
 	}}
 }
 
@@ -91,11 +93,11 @@ func hasCN(certs []*x509.Certificate, cn string) bool {
 	return slices.ContainsFunc(certs, func(c *x509.Certificate) bool { return strings.EqualFold(c.Subject.CommonName, cn) })
 }
 
-// notCalled refuses a name whose file another has.
-func notCalled(name string) rule {
+// notCalled refuses names whose file has something else in it.
+func notCalled(names ...string) rule {
 	return rule{roles: "server client peer", breach: func(f *Fit) (problem, remedy string) {
-		if path.Base(f.Name) == name {
-			return fmt.Sprintf("has the root in %s.pem, where this certificate would be", name), "issue it under another name"
+		if name := path.Base(f.Name); slices.Contains(names, strings.ToLower(name)) {
+			return fmt.Sprintf("has something else in %s.pem, where this certificate would be", name), "issue it under another name"
 		}
 		return "", ""
 	}}

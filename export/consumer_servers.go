@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
 )
 
 // nginxConfig: ssl_verify_depth and proxy_ssl_verify_depth are 1 unless they are
@@ -48,20 +49,24 @@ func haproxyConfig(p *Placement) string {
 	pem := path.Base(p.Name) + ".pem"
 	switch p.Role() {
 	case Authority:
-		return p.fill(inQuotes, `
+		return p.fill(inHAProxy, `
 # On a bind line, after ssl and crt.
 ca-file <ca.crt> verify required`+crl)
 	case Client:
-		return p.fill(inQuotes, fmt.Sprintf(`
+		return p.fill(inHAProxy, fmt.Sprintf(`
 # Without verifyhost or sni, any server of the CA would do.
 server app <HOST>:443 ssl crt <%s> ca-file <ca.crt> verify required sni str(<HOST>) verifyhost <HOST>%s
 `, pem, crl), host, host)
 	}
-	return p.fill(inQuotes, fmt.Sprintf(`
+	return p.fill(inHAProxy, fmt.Sprintf(`
 # Clients are told the names in ca-file; a root in ca-verify-file instead is not told.
 bind :443 ssl crt <%s> ca-file <ca.crt> verify required%s
 `, pem, crl))
 }
+
+// inHAProxy is [inQuotes] where $ means a variable (HAProxy configuration manual,
+// 2.2 and 2.3).
+func inHAProxy(path string) string { return strings.ReplaceAll(inQuotes(path), "$", `\$`) }
 
 // envoyConfig: files are read once unless SDS watches them; with a CRL, one of
 // each CA is wanted; a name is looked at if it is asked for (Envoy's API, extensions
@@ -120,23 +125,33 @@ func curlConfig(p *Placement) string {
 // javaConfig is a file of arguments: `java @FILE` (JDK Tool Specifications, java).
 func javaConfig(p *Placement) string {
 	kind := "PKCS12"
-	if path.Ext(p.file()) == ".jks" {
+	if p.Format == "jks" || path.Ext(p.file()) == ".jks" {
 		kind = "JKS"
 	}
+	file, shown := inArgFile(p.file()), ShellWord(p.file())
 	if p.Format == "truststore" {
-		return p.fill(inQuotes, `
+		return p.fill(asIs, `
 -Djavax.net.ssl.trustStore=<FILE>
 -Djavax.net.ssl.trustStoreType=<TYPE>
 -Djavax.net.ssl.trustStorePassword=<PASSWORD>
-# To look at it: keytool -list -keystore <FILE> -storepass <PASSWORD>
-`, "FILE", inQuotes(p.file()), "TYPE", kind, "PASSWORD", TruststorePassword)
+# To look at it: keytool -list -keystore <SHOWN> -storepass <PASSWORD>
+`, "FILE", file, "SHOWN", shown, "TYPE", kind, "PASSWORD", TruststorePassword)
 	}
-	return p.fill(inQuotes, `
+	return p.fill(asIs, `
 # In a file for java @FILE, so that the password is in no list of processes.
 -Djavax.net.ssl.keyStore=<FILE>
 -Djavax.net.ssl.keyStoreType=<TYPE>
 -Djavax.net.ssl.keyStorePassword=PASSWORD
 # The root to trust: mtlsctl export truststore <NAME> --for java
-# To look at it: keytool -list -keystore <FILE>
-`, "FILE", inQuotes(p.file()), "TYPE", kind, "NAME", ShellWord(p.Name))
+# To look at it: keytool -list -keystore <SHOWN>
+`, "FILE", file, "SHOWN", shown, "TYPE", kind, "NAME", ShellWord(p.Name))
+}
+
+// inArgFile puts quotes around a path that java would split, or take for a comment;
+// within them, and there alone, a backslash begins an escape.
+func inArgFile(path string) string {
+	if strings.ContainsAny(path, " \t\f#'\"") {
+		return `"` + escaped(path) + `"`
+	}
+	return path
 }

@@ -22,6 +22,7 @@ import (
 // without a row fails.
 func TestConsumers(t *testing.T) {
 	t.Parallel()
+	t.Cleanup(func() { checkPage(t) }) // after the files have been written anew
 	type export struct {
 		format string
 		bundle consumerBundle
@@ -204,7 +205,17 @@ func TestConsumersRefuse(t *testing.T) {
 		},
 		{
 			"etcd", "pem", aRoot, nil,
-			"wants a server's certificate or a client's certificate here, and Test root CA is an authority", "'mtlsctl issue server NAME' makes one",
+			"wants a server's certificate or a client's certificate here, and Test root CA is an authority", "'mtlsctl issue peer NAME' makes one",
+		},
+		{
+			"gateway-api", "secret", aRoot, nil,
+			"wants a server's certificate or a client's certificate here, and Test root CA is an authority",
+			"mtlsctl export configmap Test root CA --for gateway-api",
+		},
+		{
+			"java", "p12", aRoot, nil,
+			"wants a server's certificate or a client's certificate here, and Test root CA is an authority",
+			"mtlsctl export truststore Test root CA --for java",
 		},
 		{
 			"postgres", "pem", nameless, nil,
@@ -224,7 +235,11 @@ func TestConsumersRefuse(t *testing.T) {
 		},
 		{
 			"mongodb", "pem", aClient, func(_ testing.TB, f *Fit) { f.Name = "prod/ca" },
-			"has the root in ca.pem, where this certificate would be", "issue it under another name",
+			"has something else in ca.pem, where this certificate would be", "issue it under another name",
+		},
+		{
+			"haproxy", "pem", aServer, func(_ testing.TB, f *Fit) { f.Name = "crl" },
+			"has something else in crl.pem, where this certificate would be", "issue it under another name",
 		},
 		{
 			"mongodb", "pem", aPeer, nil,

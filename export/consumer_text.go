@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // host stands in lines of configuration for what only their reader knows: the
@@ -25,7 +26,7 @@ lines:
 			if !found {
 				break
 			}
-			if strings.Contains(name, "crl") && !p.CRL {
+			if (name == "crl.pem" || name == "root.crl") && !p.CRL {
 				continue lines
 			}
 			line += before + p.filled(quote, name, words)
@@ -66,13 +67,30 @@ func printable(s string) string {
 	}, s)
 }
 
+// isUnspeakable reports whether a path has characters that end a line, or that
+// nobody sees.
+func isUnspeakable(path string) bool {
+	return !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) })
+}
+
 // asIs is for configurations in which nothing needs quotes, or the text has them.
 func asIs(path string) string { return path }
 
-// inQuotes puts double quotes around what has spaces.
+// escaped is for paths between the double quotes of HCL, NATS and java @FILE, in
+// which a backslash begins an escape.
+func escaped(path string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) }
+
+// inQuotes puts double quotes around what is not plain, for those who read \\ and
+// \" in them.
 func inQuotes(path string) string {
-	if strings.ContainsAny(path, " \t#;") {
-		return `"` + path + `"`
+	if isPlainPath(path) {
+		return path
 	}
-	return path
+	return `"` + escaped(path) + `"`
+}
+
+// isPlainPath reports whether no reader of configurations takes a character of a
+// path for anything but itself.
+func isPlainPath(path string) bool {
+	return path != "" && !strings.ContainsAny(path, " #;'\"\\$`{}()[]<>&|*?!~")
 }

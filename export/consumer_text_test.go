@@ -32,7 +32,7 @@ func TestConfigOfOddPlaces(t *testing.T) {
 		{"redis", "pem", aClient, `--cacert '/my tls/ca.crt' --cert`},
 		{"kafka", "pem", aServer, "ssl.keystore.location=/my tls/keystore.pem\n"},
 		{"rabbitmq", "pem", aServer, "ssl_options.keyfile = /my tls/server_key.pem\n"},
-		{"rabbitmq", "pem", aClient, "?cacertfile=/my+tls/ca_certificate.pem&"},
+		{"rabbitmq", "pem", aClient, "?cacertfile=/my%20tls/ca_certificate.pem&"},
 		{"nats", "pem", aServer, `cert_file: "/my tls/tls.crt"`},
 		{"java", "p12", aClient, `-Djavax.net.ssl.keyStore="/my tls/alice@example.com.p12"`},
 		{"etcd", "pem", issued(profiles.Client(), "a@example.com", named("it's")), `etcdctl user add 'it'\''s' --no-password`},

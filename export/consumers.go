@@ -27,6 +27,7 @@ var consumers = []Consumer{
 			{format: "pem", roles: "server client", layout: Layout{item("*.pem", Chain, Key), item("ca.crt", Roots), maybe("crl.pem", CRLs)}},
 			{format: "pem", roles: "authority", layout: trustFiles},
 		},
+		rules:  []rule{notCalled("crl")},
 		config: haproxyConfig,
 	},
 	{
@@ -38,7 +39,7 @@ var consumers = []Consumer{
 		config: envoyConfig,
 	},
 	{
-		Name: "consul", Title: "Consul", ownUser: true,
+		Name: "consul", Title: "Consul", ownUser: true, peers: true,
 		shapes: []consumerShape{{format: "pem", roles: "server client", layoutOf: consulFiles}},
 		rules:  []rule{needsBoth("servers ask each other for one"), consulNamed()},
 		config: consulConfig,
@@ -46,7 +47,7 @@ var consumers = []Consumer{
 
 	// Databases.
 	{
-		Name: "etcd", Title: "etcd", ownUser: true,
+		Name: "etcd", Title: "etcd", ownUser: true, peers: true,
 		shapes: []consumerShape{{format: "pem", roles: "server client", layout: plainFiles}},
 		rules:  []rule{needsBoth("a member is a client of the others, and of itself"), needsHost("looks for the address of a member in its certificate")},
 		config: etcdConfig,
@@ -87,7 +88,7 @@ var consumers = []Consumer{
 			{format: "pem", roles: "client", layout: Layout{item("*.pem", Chain, Key), item("ca.pem", Roots)}},
 			{format: "pem", roles: "authority", layout: Layout{item("ca.pem", Roots)}},
 		},
-		rules:    []rule{notCalled("ca"), memberHasAttributes(), clientHasSubject(), clientUnlikeMembers()},
+		rules:    []rule{notCalled("ca", "crl"), memberHasAttributes(), clientHasSubject(), clientUnlikeMembers()},
 		config:   mongodbConfig,
 		compares: true,
 	},
@@ -201,7 +202,7 @@ var consumers = []Consumer{
 		trust:  "'mtlsctl export secret * --for istio-gateway-cacert' writes what verifies clients",
 	},
 	{
-		Name: "istio-gateway-cacert", Title: "an Istio gateway",
+		Name: "istio-gateway-cacert", Title: "an Istio gateway that verifies clients",
 		shapes: []consumerShape{
 			{format: "secret", layout: Layout{item("cacert", Roots), maybe("crl", CRLs)}, object: "*" + cacertSuffix},
 		},
@@ -244,7 +245,7 @@ var consumers = []Consumer{
 		trust: "'mtlsctl trust install *' has this machine trust it; 'mtlsctl export mobileconfig *' is for others",
 	},
 	{
-		Name: "ios", Title: "iOS and iPadOS",
+		Name: "ios", Title: "iOS or iPadOS",
 		shapes: []consumerShape{
 			{format: "p12", roles: "client"},
 			{format: "mobileconfig", roles: "client authority"},

@@ -2,7 +2,6 @@ package export
 
 import (
 	"encoding/pem"
-	"errors"
 
 	"github.com/mtlsctl/mtlsctl/pki"
 )
@@ -12,7 +11,9 @@ import (
 // them there is [ErrNoCRL].
 type CRL struct {
 	// Lists are the CRLs in PEM, in their order.
-	Lists []byte
+	Lists []byte `json:"-"`
+	// Chain says that those of the authorities above are among them.
+	Chain bool
 	// DER writes the first in DER: a DER file holds one object.
 	DER bool
 }
@@ -29,7 +30,7 @@ func (f CRL) Export(b *pki.Bundle) ([]File, error) {
 	}
 	block, _ := pem.Decode(f.Lists)
 	if block == nil || block.Type != "X509 CRL" {
-		return nil, errors.New("the CRL is damaged: it is not PEM")
+		return nil, ErrDamagedCRL
 	}
 	return []File{{Name: "crl.crl", Data: block.Bytes}}, nil
 }

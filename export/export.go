@@ -35,17 +35,17 @@ type Entry struct {
 // Formats returns all formats, in the order in which help lists them.
 func Formats() []Entry {
 	return []Entry{
-		{"pem", "PEM or DER files: tls.crt, tls.key, ca.crt, or all in one for HAProxy and MongoDB", PEM{}, true},
-		{"secret", "a Kubernetes Secret of type kubernetes.io/tls, as YAML or JSON", Secret{}, true},
+		{"pem", "PEM or DER files: tls.crt, tls.key, ca.crt, or all in one", PEM{}, true},
+		{"secret", "a Kubernetes Secret for TLS, as YAML or JSON", Secret{}, true},
 		{"configmap", "a Kubernetes ConfigMap with the root, as YAML or JSON", ConfigMap{}, true},
 		{"p12", "a PKCS#12 file for browsers, operating systems and Java", P12{}, false},
 		{"jks", "a Java KeyStore of the old kind, with the key", JKS{}, false},
 		{"truststore", "a truststore for Java, with the root: PKCS#12 or JKS", Truststore{}, true},
-		{"kubeconfig", "a kubeconfig whose user is the certificate, or add it to one", Kubeconfig{}, true},
+		{"kubeconfig", "a kubeconfig with the certificate as user, new or merged", Kubeconfig{}, true},
 		{"spiffe-bundle", "the roots as the bundle of a SPIFFE trust domain", SPIFFEBundle{}, true},
-		{"crl", "the CRL of an authority, as 'mtlsctl crl' and 'mtlsctl revoke' published it", CRL{}, false},
+		{"crl", "the CRL of an authority, as it was published last", CRL{}, true},
 		{"apisix", "the JSON for APISIX's Admin API", APISIX{}, true},
-		{"issuer", "a cert-manager Issuer that signs with an authority, and its Secret", Issuer{}, true},
+		{"issuer", "a cert-manager Issuer with the key of an authority", Issuer{}, true},
 		{"mobileconfig", "a configuration profile for iPhone, iPad and Mac", MobileConfig{}, false},
 		{"env", "variables for CI, in base64", Env{}, true},
 	}
@@ -69,6 +69,7 @@ var (
 	ErrNoKey         = errors.New("the bundle has no private key")
 	ErrNoRoots       = errors.New("the bundle has no root certificate")
 	ErrNoCRL         = errors.New("there is no CRL")
+	ErrDamagedCRL    = errors.New("the CRL is damaged: it is not PEM")
 )
 
 // An OptionError says which option of a format cannot be taken.

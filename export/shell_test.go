@@ -8,6 +8,8 @@ func TestShellWord(t *testing.T) {
 		"a.p12":                     "a.p12",
 		"--out":                     "--out",
 		`C:\Users\a`:                `C:\Users\a`,
+		`a\b`:                       `'a\b'`,
+		`\`:                         `'\'`,
 		"system:node:n1@kubernetes": "system:node:n1@kubernetes",
 		"/tmp/a b":                  `'/tmp/a b'`,
 		"it's":                      `'it'\''s'`,

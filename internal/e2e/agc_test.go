@@ -21,21 +21,19 @@ func TestAGC(t *testing.T) {
 	s := newShell(t, "nginx", "curl", "openssl")
 	subject := []string{"--country", "US", "--province", "North Dakota", "--locality", "Fargo", "--org", "Contoso"}
 	s.ok(t, "mtlsctl init-ca --root-only --cn contoso-root --key rsa-2048 --validity 1024d", subject...)
-	// 1024 days for the clients, too, would end seconds after the root does, which is
-	// refused: they end when it does.
-	block, _ := pem.Decode(s.read(t, ca))
-	root, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := "--not-after " + root.NotAfter.Format(time.RFC3339)
 	// The key of the one is made by openssl, of the other by mtlsctl.
 	s.ok(t, "openssl req -new -newkey rsa:2048 -nodes -keyout client.key -out client.csr -subj", "/C=US/ST=North Dakota/L=Fargo/O=Contoso/CN=contoso-client")
 	// Who signs says what the subject is, but for the common name.
-	s.ok(t, "mtlsctl issue client contoso-client --csr client.csr "+end, subject...)
-	s.ok(t, "mtlsctl issue client contoso-flags --key rsa-2048 "+end, subject...)
+	s.ok(t, "mtlsctl issue client contoso-client --csr client.csr --validity 1024d", subject...)
+	s.ok(t, "mtlsctl issue client contoso-flags --key rsa-2048 --validity 1024d", subject...)
 	s.ok(t, "mtlsctl issue server listener localhost 127.0.0.1")
 	s.ok(t, "mtlsctl crl")
+	// They are made after the root, and end with it.
+	for _, name := range []string{"contoso-client", "contoso-flags"} {
+		if root, client := s.notAfter(t, ca), s.notAfter(t, crt(name)); !client.Equal(root) {
+			t.Errorf("%s ends at %v, the root at %v", name, client, root)
+		}
+	}
 
 	const dn = "subject=C = US, ST = North Dakota, L = Fargo, O = Contoso, CN = "
 	for _, c := range []struct{ file, cn string }{{ca, "contoso-root"}, {crt("contoso-client"), "contoso-client"}, {crt("contoso-flags"), "contoso-flags"}} {
@@ -94,6 +92,17 @@ func TestAGC(t *testing.T) {
 	p, addresses = s.nginx(t, gateway)
 	check(p, addresses[0], client, "400")
 	check(p, addresses[0], flags, "200")
+}
+
+// notAfter is when a certificate ends.
+func (s *shell) notAfter(t *testing.T, file string) time.Time {
+	t.Helper()
+	block, _ := pem.Decode(s.read(t, file))
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.NotAfter
 }
 
 // secretFile reads a Secret as a Kubernetes client does.

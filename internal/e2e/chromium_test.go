@@ -44,6 +44,20 @@ func (s *shell) chromium(t *testing.T, home, url string) output {
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost", url+"/")
 }
 
+// importLine exports a p12 for a program, and returns the command that is printed for
+// importing it somewhere.
+func (s *shell) importLine(t *testing.T, where, name, program, password string) string {
+	t.Helper()
+	out := s.ok(t, "mtlsctl export p12 "+name+" --for "+program+" --password-out "+password+" --out", "for "+program+"'s users.p12")
+	for line := range strings.Lines(out.stderr) {
+		if command, ok := strings.CutPrefix(line, where+": "); ok {
+			return strings.TrimSpace(command)
+		}
+	}
+	t.Fatalf("it does not say how %s takes it\n%v", where, out)
+	return ""
+}
+
 func TestChromium(t *testing.T) {
 	t.Parallel()
 	s := newAcme(t, []string{"chromium", "nginx", "certutil", "pk12util"},
@@ -52,10 +66,10 @@ func TestChromium(t *testing.T) {
 		"issue client rsa --key rsa-2048",
 		"--pki pki-other init-ca --org Other",
 		"--pki pki-other issue client mallory@example.com",
-		"export p12 alice@example.com --out alice.p12 --password-out alice.password",
 		"export p12 rsa --for firefox --out rsa.p12 --password-out rsa.password",
 		"--pki pki-other export p12 mallory@example.com --out mallory.p12 --password-out mallory.password",
 	)
+	alice := s.importLine(t, "Linux (NSS)", "alice@example.com", "chrome", "alice.password")
 	_, addresses := s.nginx(t, site{name: "web"})
 	_, port, _ := strings.Cut(addresses[0], ":")
 	for _, c := range []struct{ name, p12, root, page string }{
@@ -69,7 +83,11 @@ func TestChromium(t *testing.T) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			home := "home-" + strings.ReplaceAll(c.name, " ", "-")
 			db := s.nssDB(t, home+"/.pki/nssdb", c.root)
-			if c.p12 != "" {
+			switch c.p12 {
+			case "":
+			case "alice":
+				s.having("HOME="+s.path(home)).ok(t, "sh -c", alice+" -w alice.password -K ''")
+			default:
 				s.ok(t, "pk12util -i "+c.p12+".p12 -w "+c.p12+".password"+db+"-K", "")
 			}
 			s.chromium(t, home, "https://localhost:"+port).mustSay(t, c.page)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -20,12 +21,7 @@ func TestJavaStores(t *testing.T) {
 	s := newAcme(t, []string{"java"},
 		"issue server web localhost",
 		"issue client alice@example.com",
-		"export p12 alice@example.com --for java8 --out key.p12 --password-out p12.password",
-		"export jks alice@example.com --out key.jks --password-out jks.password",
-		"export truststore root --out trust.p12",
-		"export truststore root --type jks --out trust.jks",
 		"--pki pki-other init-ca --org Other",
-		"--pki pki-other export truststore root --out other.p12",
 	)
 	if _, ok := pkitest.LookProgram("javac"); !ok {
 		t.Skip("there is no Java compiler")
@@ -38,21 +34,20 @@ func TestJavaStores(t *testing.T) {
 	s.ok(t, "javac"+strings.ReplaceAll(" "+java, " -X", " -J-X")+"Client.java")
 
 	port := s.greeter(t, "web")
-	key := func(file, kind, password string) string {
-		return fmt.Sprintf(" -Djavax.net.ssl.keyStore=%s -Djavax.net.ssl.keyStoreType=%s -Djavax.net.ssl.keyStorePassword=%s",
-			file, kind, strings.TrimSpace(string(s.read(t, password))))
-	}
-	trust := func(file, kind string) string {
-		return fmt.Sprintf(" -Djavax.net.ssl.trustStore=%s -Djavax.net.ssl.trustStoreType=%s -Djavax.net.ssl.trustStorePassword=changeit", file, kind)
-	}
-	for _, c := range []struct{ name, stores, refusal string }{
-		{"PKCS#12", key("key.p12", "PKCS12", "p12.password") + trust("trust.p12", "PKCS12"), ""},
-		{"JKS", key("key.jks", "JKS", "jks.password") + trust("trust.jks", "JKS"), ""},
-		{"no key", trust("trust.p12", "PKCS12"), "certificate_required"},
-		{"another root", key("key.p12", "PKCS12", "p12.password") + trust("other.p12", "PKCS12"), "unable to find valid certification path"},
+	key := s.javaOptions(t, "p12 alice@example.com", "for java's #1/p12", "p12.password")
+	old := s.javaOptions(t, "jks alice@example.com", "for java's #1/jks", "jks.password")
+	trust := s.javaOptions(t, "truststore root", "for java's #1/trust", "")
+	oldTrust := s.javaOptions(t, "truststore root --type jks", `for\java.jks`, "")
+	other := s.javaOptions(t, "truststore root --pki pki-other", "other", "")
+	for _, c := range []struct{ name, options, refusal string }{
+		{"PKCS#12", key + trust, ""},
+		{"JKS", old + oldTrust, ""},
+		{"no key", trust, "certificate_required"},
+		{"another root", key + other, "unable to find valid certification path"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			line := "java " + java + "-cp ." + c.stores + " Client " + port
+			s.write(t, "options", []byte(c.options))
+			line := "java " + java + "@options -cp . Client " + port
 			if c.refusal != "" {
 				s.refused(t, c.refusal, line)
 			} else if out := s.ok(t, line); out.stdout != "hello alice@example.com\n" {
@@ -60,6 +55,30 @@ func TestJavaStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// javaOptions exports a store for Java, and returns the lines that are printed, with
+// the password in its place: options as java reads them from a file.
+func (s *shell) javaOptions(t *testing.T, what, at, password string) string {
+	t.Helper()
+	line := "mtlsctl export " + what + " --for java --json"
+	if password != "" {
+		line += " --password-out " + password
+	}
+	out := s.ok(t, line, "--out", at)
+	var j struct {
+		Config string `json:"config"`
+	}
+	if err := json.Unmarshal([]byte(out.stdout), &j); err != nil || j.Config == "" {
+		t.Fatalf("no lines for Java: %v\n%v", err, out)
+	}
+	if password == "" {
+		return j.Config
+	}
+	if strings.Count(j.Config, "PASSWORD") != 1 {
+		t.Errorf("not the one place for the password\n%s", j.Config)
+	}
+	return strings.Replace(j.Config, "PASSWORD", strings.TrimSpace(string(s.read(t, password))), 1)
 }
 
 // greeter is a server with a certificate of the PKI directory that greets clients

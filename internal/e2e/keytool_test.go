@@ -14,6 +14,7 @@ const java = "-XX:-UsePerfData -XX:TieredStopAtLevel=1 -Xshare:auto "
 
 var keytool = "keytool " + strings.ReplaceAll(" "+java, " -X", " -J-X")
 
+// TestKeytool has what TestKeyStoreMatrix has not: other keys, flags and targets.
 func TestKeytool(t *testing.T) {
 	t.Parallel()
 	s := newAcme(t, []string{"keytool"},
@@ -25,7 +26,6 @@ func TestKeytool(t *testing.T) {
 		name, flags, alias string
 		chain              int
 	}{
-		{"alice@example.com", "", "alice@example.com", 3},
 		{"alice@example.com", "--for java --no-root", "alice@example.com", 2},
 		{"alice@example.com", "--for java17 --friendly-name=mtls", "mtls", 3},
 		{"web", "--encoding modern-2023", "web", 3},
@@ -43,10 +43,6 @@ func TestKeytool(t *testing.T) {
 			)
 		})
 	}
-	t.Run("wrong password", func(t *testing.T) {
-		s.write(t, "wrong.password", []byte("not the password\n"))
-		s.refused(t, "password was incorrect", keytool+"-list -storetype PKCS12 -keystore store.p12 -storepass:file wrong.password")
-	})
 }
 
 // TestJava is a client in Java with the p12 as its key store, which needs a JDK.

@@ -122,7 +122,7 @@ func (d *Dir) archive(ctx context.Context, w *tar.Writer, b *Backup) error {
 // isOwnLeftover reports whether a file is one that the program needs only while it
 // runs.
 func isOwnLeftover(name string) bool {
-	return atomicfile.IsTemp(name) || slices.Contains([]string{lockFile, ledgerFile + "-journal", keysFile + "-journal"}, name)
+	return atomicfile.IsTemp(name) || slices.Contains([]string{lockFile, turnFile, ledgerFile + "-journal", keysFile + "-journal"}, name)
 }
 
 func mayHoldKey(name string) bool {

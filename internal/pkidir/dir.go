@@ -248,7 +248,7 @@ func (d *Dir) makeEmpty(name string, mode fs.FileMode) error {
 // lock makes this process the only one that writes to the directory, waiting
 // for its turn, and finishes what a killed process left.
 func (d *Dir) lock(ctx context.Context) (unlock func() error, err error) {
-	unlock, err = d.takeLock(ctx)
+	unlock, err = d.takeLock(ctx, lockFile)
 	if err != nil {
 		return nil, err
 	}
@@ -258,12 +258,23 @@ func (d *Dir) lock(ctx context.Context) (unlock func() error, err error) {
 	return unlock, nil
 }
 
-// takeLock is the lock alone.
-func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
+// Turn waits for whoever else has its turn, and returns how to end this one. It is
+// for a command that decides by what is there, in this directory and elsewhere, and
+// then changes both: in its turn, no other such command does. All that writes to
+// the directory alone needs no turn.
+func (d *Dir) Turn(ctx context.Context) (end func() error, err error) {
+	if err := d.checkWritable(); err != nil {
+		return nil, err
+	}
+	return d.takeLock(ctx, turnFile)
+}
+
+// takeLock is a lock alone.
+func (d *Dir) takeLock(ctx context.Context, file string) (unlock func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f := flock.New(d.real(lockFile), flock.SetPermissions(atomicfile.Public))
+	f := flock.New(d.real(file), flock.SetPermissions(atomicfile.Public))
 	locked := make(chan error, 1)
 	// The system serves the waiting in turn, but its call cannot be cancelled.
 	go func() { locked <- f.Lock() }()
@@ -277,7 +288,7 @@ func (d *Dir) takeLock(ctx context.Context) (unlock func() error, err error) {
 		return nil, ctx.Err()
 	case err := <-locked:
 		if err != nil {
-			return nil, &PathError{d.Path(lockFile), fmt.Errorf("%w: %w", ErrNoLocks, err)}
+			return nil, &PathError{d.Path(file), fmt.Errorf("%w: %w", ErrNoLocks, err)}
 		}
 	}
 	return f.Close, nil

@@ -89,7 +89,13 @@ func (d *Dir) keptKey(ctx context.Context, e *ledger.Entry) (crypto.Signer, erro
 	if err != nil {
 		return nil, err
 	}
-	der, err := keys.Get(ctx, keyID(e))
+	return d.signerIn(ctx, keys, keyID(e), fmt.Sprintf("%q", e.Name))
+}
+
+// signerIn returns a key of those that are kept, or [pki.ErrNoKey]. of is whose it
+// is, for errors.
+func (d *Dir) signerIn(ctx context.Context, keys *keystore.Store, id keystore.ID, of string) (crypto.Signer, error) {
+	der, err := keys.Get(ctx, id)
 	if errors.Is(err, keystore.ErrNotFound) {
 		return nil, pki.ErrNoKey
 	}
@@ -102,7 +108,7 @@ func (d *Dir) keptKey(ctx context.Context, e *ledger.Entry) (crypto.Signer, erro
 		err = fmt.Errorf("a %T cannot sign", key)
 	}
 	if err != nil {
-		return nil, &PathError{d.Path(keysFile), fmt.Errorf("the key of %q: %w: %w", e.Name, ErrBadKey, err)}
+		return nil, &PathError{d.Path(keysFile), fmt.Errorf("the key of %s: %w: %w", of, ErrBadKey, err)}
 	}
 	return signer, nil
 }

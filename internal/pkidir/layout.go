@@ -21,6 +21,7 @@ const (
 	profilesDir     = "profiles"
 	stagingDir      = ".staging"
 	lockFile        = ".lock"
+	turnFile        = ".lock-kubeadm" // see Dir.Turn
 
 	// The files of a bundle and of an authority.
 	ChainFile = "tls.crt"

@@ -35,22 +35,7 @@ func (d *Dir) ServiceAccountKey(ctx context.Context, authority string) (crypto.S
 }
 
 func (d *Dir) serviceAccountKey(ctx context.Context, keys *keystore.Store, authority string) (crypto.Signer, error) {
-	der, err := keys.Get(ctx, serviceAccountID(authority))
-	if errors.Is(err, keystore.ErrNotFound) {
-		return nil, pki.ErrNoKey
-	}
-	if err != nil {
-		return nil, d.keysError(err)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
-	signer, ok := key.(crypto.Signer)
-	if err == nil && !ok {
-		err = fmt.Errorf("a %T cannot sign", key)
-	}
-	if err != nil {
-		return nil, &PathError{d.Path(keysFile), fmt.Errorf("the key of the service accounts of %q: %w: %w", authority, ErrBadKey, err)}
-	}
-	return signer, nil
+	return d.signerIn(ctx, keys, serviceAccountID(authority), fmt.Sprintf("the service accounts of %q", authority))
 }
 
 // KeepServiceAccountKey keeps a key for [Dir.ServiceAccountKey], unless there is

@@ -101,3 +101,34 @@ func TestServiceAccountKeyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// In one's turn, nobody else has one; all else goes on.
+func TestTurn(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	d, other := open(t, path), open(t, path)
+	end, err := d.Turn(t.Context())
+	must(t, err)
+	_, err = other.KeepServiceAccountKey(t.Context(), "root", newServiceAccountKey(t))
+	must(t, err)
+	waiting := make(chan error)
+	go func() {
+		end, err := other.Turn(context.Background())
+		if err == nil {
+			err = end()
+		}
+		waiting <- err
+	}()
+	third, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := other.Turn(third); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not wait: %v", err)
+	}
+	select {
+	case err := <-waiting:
+		t.Fatalf("two have their turn: %v", err)
+	default:
+	}
+	must(t, end())
+	must(t, <-waiting)
+}
