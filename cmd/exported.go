@@ -47,7 +47,14 @@ type exportRecord struct {
 
 // setOptions keeps the options of a format that needs nothing else.
 func (r *exportRecord) setOptions(entry export.Entry, f export.Format) (err error) {
-	if t, ok := f.(export.Truststore); !entry.Again || ok && t.Password != "" {
+	secret := false
+	switch f := f.(type) {
+	case export.Truststore:
+		secret = f.Password != ""
+	case export.MobileConfig:
+		secret = f.Password != ""
+	}
+	if !entry.Again || secret {
 		return nil
 	}
 	r.Options, err = json.Marshal(f)

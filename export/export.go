@@ -46,7 +46,7 @@ func Formats() []Entry {
 		{"crl", "the CRL of an authority, as it was published last", CRL{}, true},
 		{"apisix", "the JSON for APISIX's Admin API", APISIX{}, true},
 		{"issuer", "a cert-manager Issuer with the key of an authority", Issuer{}, true},
-		{"mobileconfig", "a configuration profile for iPhone, iPad and Mac", MobileConfig{}, false},
+		{"mobileconfig", "a configuration profile for iPhone, iPad and Mac", MobileConfig{}, true},
 		{"env", "variables for CI, in base64", Env{}, true},
 	}
 }

@@ -242,6 +242,7 @@ func TestMergeErrors(t *testing.T) {
 		"broken":                   {"a: b\nc: [\n", "line 2: it is no YAML: did not find expected node content"},
 		"broken JSON":              {"{\"a\": \n", "line 1: it is no YAML: did not find expected node content"},
 		"a list":                   {"# x\n- a\n", "line 2: it is no kubeconfig: a mapping is wanted"},
+		"a mapping of others":      {"# mine\nreplicas: 3\n", "line 2: it is no kubeconfig: there is none of kind, apiVersion, clusters, contexts, users, current-context"},
 		"a word":                   {"hello\n", "line 1: it is no kubeconfig: a mapping is wanted"},
 		"a certificate":            {"-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n", "line 1: it is no kubeconfig: a mapping is wanted"},
 		"a Secret":                 {"apiVersion: v1\nkind: Secret\n", "line 2: it is no kubeconfig: kind is Secret, not Config"},

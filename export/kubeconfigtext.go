@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -98,6 +99,10 @@ func (k *kubeconfigFile) check() error {
 	}
 	if err := checkKeys(k.root); err != nil {
 		return err
+	}
+	own := []string{"kind", "apiVersion", "clusters", "contexts", "users", "current-context"}
+	if len(k.root.Content) > 0 && !slices.ContainsFunc(own, func(key string) bool { return field(k.root, key) != nil }) {
+		return &KubeconfigError{k.root.Line, "it is no kubeconfig: there is none of " + strings.Join(own, ", ")}
 	}
 	for _, want := range []struct{ key, value string }{{"kind", "Config"}, {"apiVersion", "v1"}} {
 		if n := field(k.root, want.key); !isNothing(n) && n.Value != want.value {

@@ -45,7 +45,7 @@ type MobileConfig struct {
 	For []P12Target
 	// Password encrypts the key, as in [P12]. The device asks for it, unless
 	// WithPassword puts it into the profile: then the file is the key.
-	Password     string
+	Password     string `json:"-"`
 	WithPassword bool
 }
 
