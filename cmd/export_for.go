@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/ledger"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/internal/term"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
@@ -145,31 +145,20 @@ func completeConsumers(format string) cobra.CompletionFunc {
 
 // othersOf returns the servers' certificates of the authority that signed one.
 func (a *app) othersOf(ctx context.Context, name string) (others []*x509.Certificate, err error) {
-	d, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	l, err := d.Ledger(ctx)
-	if err != nil {
-		return nil, err
-	}
-	self, err := l.Current(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	err = l.Stream(ctx, ledger.Filter{Issuer: self.Issuer}, func(e *ledger.Entry) error {
-		if e.Name == self.Name || e.Status(a.Now()) != ledger.Valid {
+	err = a.withEntry(ctx, name, func(_ *pkidir.Dir, l *ledger.Ledger, self *ledger.Entry) error {
+		return l.Stream(ctx, ledger.Filter{Issuer: self.Issuer}, func(e *ledger.Entry) error {
+			if e.Name == self.Name || e.Status(a.Now()) != ledger.Valid {
+				return nil
+			}
+			c, err := x509.ParseCertificate(e.DER)
+			if err != nil {
+				return err
+			}
+			if r := export.RoleOf(c); r == export.Server || r == export.Peer {
+				others = append(others, c)
+			}
 			return nil
-		}
-		c, err := x509.ParseCertificate(e.DER)
-		if err != nil {
-			return err
-		}
-		if r := export.RoleOf(c); r == export.Server || r == export.Peer {
-			others = append(others, c)
-		}
-		return nil
+		})
 	})
 	return others, err
 }

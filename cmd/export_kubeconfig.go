@@ -12,6 +12,7 @@ import (
 
 	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/internal/pkidir"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
@@ -166,25 +167,17 @@ func (a *app) runExportKubeconfig(ctx context.Context, o *exportKubeconfigOption
 
 // kubeconfigPaths are the files of the PKI directory that hold the bundle.
 func (a *app) kubeconfigPaths(ctx context.Context, o *exportKubeconfigOptions) (p *export.KubeconfigPaths, err error) {
-	d, err := a.open()
+	folder := ""
+	err = a.withEntry(ctx, o.name, func(d *pkidir.Dir, _ *ledger.Ledger, e *ledger.Entry) (err error) {
+		there := false
+		if folder, there = d.FolderOf(e); !there {
+			return usagef("leave it out, or write the files with 'mtlsctl export pem'",
+				"--by-path: %s has no files of its own in the PKI directory", o.name)
+		}
+		folder, err = filepath.Abs(folder)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	l, err := d.Ledger(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e, err := l.Current(ctx, o.name)
-	if err != nil {
-		return nil, err
-	}
-	folder, there := d.FolderOf(e)
-	if !there {
-		return nil, usagef("leave it out, or write the files with 'mtlsctl export pem'",
-			"--by-path: %s has no files of its own in the PKI directory", o.name)
-	}
-	if folder, err = filepath.Abs(folder); err != nil {
 		return nil, err
 	}
 	p = &export.KubeconfigPaths{

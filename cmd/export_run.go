@@ -107,21 +107,15 @@ func (a *app) exportBundle(ctx context.Context, o *exportOptions, e *exported, b
 // warnEnded says that nobody accepts any more what is exported. Where the ledger
 // cannot be read, the files are exported all the same.
 func (a *app) warnEnded(ctx context.Context, name string) {
-	d, err := a.open()
-	if err != nil {
-		return
-	}
-	if l, err := d.Ledger(ctx); err == nil {
-		e, err := l.Current(ctx, name)
-		switch {
-		case err != nil:
-		case e.Status(a.Now()) == ledger.Revoked:
+	_ = a.withEntry(ctx, name, func(_ *pkidir.Dir, _ *ledger.Ledger, e *ledger.Entry) error {
+		switch e.Status(a.Now()) {
+		case ledger.Revoked:
 			a.warn("%s was revoked on %s; whoever reads the CRL refuses it", name, day(e.RevokedAt))
-		case e.Status(a.Now()) == ledger.Expired:
+		case ledger.Expired:
 			a.warn("%s ended on %s; 'mtlsctl renew %[1]s' makes it anew", name, day(e.NotAfter))
 		}
-	}
-	_ = d.Close() // nothing was written
+		return nil
+	})
 }
 
 // formatName is that of the export command that runs.
@@ -180,23 +174,33 @@ func (a *app) makeFiles(ctx context.Context, o *exportOptions, name string, f ex
 // crlsAbove returns the CRLs of the authorities above a certificate, or of an
 // authority and those above it.
 func (a *app) crlsAbove(ctx context.Context, name string) (crls []byte, err error) {
+	err = a.withEntry(ctx, name, func(_ *pkidir.Dir, _ *ledger.Ledger, e *ledger.Entry) error {
+		authority := e.Issuer
+		if e.Kind == ledger.KindAuthority {
+			authority = e.Name
+		}
+		crls, err = a.crls(ctx, authority, true)
+		return err
+	})
+	return crls, err
+}
+
+// withEntry opens the PKI directory for what the ledger has of a name.
+func (a *app) withEntry(ctx context.Context, name string, do func(*pkidir.Dir, *ledger.Ledger, *ledger.Entry) error) (err error) {
 	d, err := a.open()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if d.IsAuthority(name) {
-		return a.crls(ctx, name, true)
-	}
 	l, err := d.Ledger(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e, err := l.Current(ctx, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a.crls(ctx, e.Issuer, true)
+	return do(d, l, e)
 }
 
 // crls returns the CRL of an authority, and with above those of the ones above.

@@ -12,7 +12,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mtlsctl/mtlsctl/export"
+	"github.com/mtlsctl/mtlsctl/internal/ledger"
 	"github.com/mtlsctl/mtlsctl/internal/manifest"
+	"github.com/mtlsctl/mtlsctl/internal/pkidir"
+	"github.com/mtlsctl/mtlsctl/internal/plan"
 	"github.com/mtlsctl/mtlsctl/pki"
 )
 
@@ -89,20 +92,11 @@ func (a *app) appliedSecret(ctx context.Context, o *exportOptions, format export
 	if format.Namespace == "" {
 		format.Namespace = name.Namespace()
 	}
-	d, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	l, err := d.Ledger(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e, err := l.Current(ctx, o.name)
-	if err != nil {
-		return nil, err
-	}
-	applied, err := decodeApplied(e.Manifest)
+	var applied *plan.Applied
+	err = a.withEntry(ctx, o.name, func(_ *pkidir.Dir, _ *ledger.Ledger, e *ledger.Entry) (err error) {
+		applied, err = decodeApplied(e.Manifest)
+		return err
+	})
 	if err != nil || applied == nil || applied.SecretSpec() == nil {
 		return nil, err
 	}

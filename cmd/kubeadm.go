@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -59,7 +58,8 @@ cluster share the authorities and that key: run it once for each node.
 
 Certificates are on record as NODE/apiserver, NODE/admin.conf and so on; 'list',
 'revoke' and 'renew' know them. Run again, it renews what is due or is no longer
-what the flags ask for, writes again what is missing, and leaves the rest alone.
+what the flags ask for, writes again what is missing, closes and names keys that
+others may read, and leaves the rest alone.
 
 The keys of the authorities go into the tree, as kubeadm has them; with
 --external-ca they stay behind. Then kubeadm signs nothing by itself.`,
@@ -80,14 +80,14 @@ The keys of the authorities go into the tree, as kubeadm has them; with
 	}
 	f := c.Flags()
 	f.Var(parsed(&o.cluster.Node, "name", kubeadm.ParseNode), "node", "the node, by the name that its kubelet registers")
-	f.Var(parsed(&o.cluster.Advertise, "address", parseAddress), "advertise-address", "the IP address of the node's API server, and of its etcd")
+	f.Var(parsed(&o.cluster.Advertise, "address", kubeadm.ParseAdvertise), "advertise-address", "the IP address of the node's API server, and of its etcd")
 	f.Var(parsed(&o.cluster.Version, "version", kubeadm.ParseVersion), "kubernetes-version", "the release of kubeadm, as in 1.36.1")
-	f.Var(parsed(&o.cluster.Port, "port", parsePort), "bind-port", "the API server's port (default "+strconv.Itoa(kubeadm.DefaultPort)+")")
+	f.Var(parsed(&o.cluster.Port, "port", kubeadm.ParsePort), "bind-port", "the API server's port (default "+strconv.Itoa(kubeadm.DefaultPort)+")")
 	f.Var(parsed(&o.cluster.Endpoint, "host[:port]", kubeadm.ParseEndpoint), "control-plane-endpoint", "where all API servers are reached: a load balancer")
 	f.Var(collected(&o.cluster.SANs, "name", kubeadm.ParseSAN), "api-server-san", "further DNS name or IP address of the API server; repeatable")
 	f.Var(parsed(&o.cluster.Services, "CIDR", kubeadm.ParseServices), "service-cidr",
 		"network of the services; two for both families (default "+kubeadm.DefaultServiceCIDR+")")
-	f.Var(parsed(&o.cluster.DNSDomain, "domain", parseDomain), "dns-domain", "domain of the services (default "+kubeadm.DefaultDNSDomain+")")
+	f.Var(parsed(&o.cluster.DNSDomain, "domain", kubeadm.ParseDomain), "dns-domain", "domain of the services (default "+kubeadm.DefaultDNSDomain+")")
 	f.Var(parsed(&o.cluster.Name, "name", parseClusterName), "cluster-name", "the cluster, in kubeconfigs and in the names on record (default "+kubeadm.DefaultName+")")
 	for i, flag := range []string{"ca", "etcd-ca", "front-proxy-ca"} {
 		f.StringVar(&o.cas[i], flag, "", "`authority` in the place of "+kubeadmCAs()[i].Name)
@@ -108,33 +108,6 @@ The keys of the authorities go into the tree, as kubeadm has them; with
 		must(c.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions))
 	}
 	return c
-}
-
-func parseAddress(s string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(s)
-	switch {
-	case err != nil || addr.Zone() != "":
-		return netip.Addr{}, errors.New("write an IP address, as in 10.0.0.11 or fd00::11")
-	case addr.IsUnspecified() || addr.IsMulticast() || addr.IsLoopback():
-		return netip.Addr{}, errors.New("other nodes cannot reach it there")
-	}
-	return addr.Unmap(), nil
-}
-
-func parsePort(s string) (int, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return 0, errors.New("write a number from 1 to 65535")
-	}
-	return int(n), nil
-}
-
-func parseDomain(s string) (string, error) {
-	san, err := pki.NewSAN(profiles.KindDNS, s)
-	if err == nil && strings.HasPrefix(san.Value(), "*") {
-		err = errors.New("a wildcard is not a domain")
-	}
-	return san.Value(), err
 }
 
 // parseClusterName takes what can be the name of an authority, too.
@@ -188,6 +161,14 @@ func (o *kubeadmOptions) check() error {
 		if o.cluster.Services, err = kubeadm.ParseServices(kubeadm.DefaultServiceCIDR); err != nil {
 			return err
 		}
+	}
+	if !o.cluster.SameFamily() {
+		example := kubeadm.DefaultServiceCIDR
+		if o.cluster.Advertise.Is6() {
+			example = "fd00:10:96::/112"
+		}
+		return usagef("give a network of its family first, as in --service-cidr "+example,
+			"--service-cidr %s: the API server refuses it beside --advertise-address %s, which is of another family", o.cluster.ServiceCIDR(), o.cluster.Advertise)
 	}
 	return o.checkNames()
 }

@@ -12,8 +12,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/mtlsctl/mtlsctl/export"
 	"github.com/mtlsctl/mtlsctl/internal/atomicfile"
@@ -43,13 +43,13 @@ func (k *kubeadmRecord) has(name, sum string) bool {
 
 // A kubeadmFile is one file of a part.
 type kubeadmFile struct {
-	name    string // in its folder
-	private bool
-	gone    bool   // it must not be there
-	data    []byte // what is to be in it; nil as long as that is not known
-	found   string // digest of what is there; empty for nothing
-	foreign bool   // what is there is no file
-	folder  bool   // but a folder
+	kubeadm.File
+	gone    bool        // it must not be there
+	data    []byte      // what is to be in it; nil as long as that is not known
+	found   string      // digest of what is there; empty for nothing
+	open    fs.FileMode // the mode of a key that others may use; 0 for none
+	foreign bool        // what is there is no file
+	special error       // nor a link, which could be replaced
 }
 
 // place is where the files of a part are, below DIR.
@@ -57,18 +57,19 @@ func (p *kubeadmPart) place(o *kubeadmOptions) string {
 	return filepath.Join(o.dir, filepath.FromSlash(path.Dir(p.path)))
 }
 
-// names returns the files of a part, the public one first.
-func (r *kubeadmRun) fileNames(p *kubeadmPart) []kubeadmFile {
-	base := path.Base(p.path)
+// fileNames returns the files of a part, the public one first.
+func (r *kubeadmRun) fileNames(p *kubeadmPart) (all []kubeadmFile) {
+	files := kubeadm.ServiceAccountFiles()
 	switch {
-	case p.leaf != nil && p.leaf.Kubeconfig != nil:
-		return []kubeadmFile{{name: base, private: true}}
 	case p.leaf != nil:
-		return []kubeadmFile{{name: base + ".crt"}, {name: base + ".key", private: true}}
+		files = p.leaf.Files()
 	case p.ca != nil:
-		return []kubeadmFile{{name: base + ".crt"}, {name: base + ".key", private: true, gone: r.o.externalCA}}
+		files = p.ca.Files()
 	}
-	return []kubeadmFile{{name: base + ".pub", private: true}, {name: base + ".key", private: true}}
+	for _, f := range files {
+		all = append(all, kubeadmFile{File: f, gone: p.ca != nil && f.Key && r.o.externalCA})
+	}
+	return all
 }
 
 // caSource is the digest of what the files of an authority come of.
@@ -109,7 +110,7 @@ func (r *kubeadmRun) planFiles(ctx context.Context, p *kubeadmPart) error {
 		if there && !f.gone {
 			present++
 		}
-		right = right && there != f.gone && (f.gone || p.record != nil && p.record.Files[f.name] == f.found)
+		right = right && there != f.gone && (f.gone || p.record != nil && p.record.Files[f.Name] == f.found)
 	}
 	switch {
 	case p.order != nil && !p.isNew:
@@ -148,7 +149,7 @@ func whyWritten(p *kubeadmPart, present int) string {
 		return "without its key"
 	case p.record == nil || slices.ContainsFunc(p.files, func(f kubeadmFile) bool { return !f.gone && f.found == "" }):
 		return "a file was missing"
-	case slices.ContainsFunc(p.files, func(f kubeadmFile) bool { return !f.gone && !p.record.has(f.name, f.found) }):
+	case slices.ContainsFunc(p.files, func(f kubeadmFile) bool { return !f.gone && !p.record.has(f.Name, f.found) }):
 		return "somebody changed it"
 	}
 	return "it had former contents"
@@ -156,7 +157,7 @@ func whyWritten(p *kubeadmPart, present int) string {
 
 // read finds out what is in the place of a file.
 func (f *kubeadmFile) read(dir string) error {
-	file := filepath.Join(dir, f.name)
+	file := filepath.Join(dir, f.Name)
 	info, err := os.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -164,7 +165,7 @@ func (f *kubeadmFile) read(dir string) error {
 	case err != nil:
 		return &pkidir.PathError{Path: file, Err: atomicfile.Reason(err)}
 	case !info.Mode().IsRegular():
-		f.foreign, f.folder = true, info.IsDir()
+		f.foreign, f.special = true, refuseSpecial(file)
 		return nil
 	}
 	data, err := os.ReadFile(file)
@@ -172,12 +173,15 @@ func (f *kubeadmFile) read(dir string) error {
 		return &pkidir.PathError{Path: file, Err: atomicfile.Reason(err)}
 	}
 	f.found = sha256Hex(data)
+	if mode := info.Mode().Perm(); f.Key && runtime.GOOS != "windows" && mode&0o077 != 0 {
+		f.open = mode
+	}
 	return nil
 }
 
 // exportPath is the key of a part among the exports.
 func (r *kubeadmRun) exportPath(p *kubeadmPart) (string, error) {
-	return filepath.Abs(filepath.Join(p.place(r.o), p.files[0].name))
+	return filepath.Abs(filepath.Join(p.place(r.o), p.files[0].Name))
 }
 
 // readRecord looks for what was written before.
@@ -205,17 +209,17 @@ func (r *kubeadmRun) readRecord(ctx context.Context, p *kubeadmPart) error {
 }
 
 // refuseForeign names what would be overwritten, or removed, and is not what this
-// command wrote. A folder is never replaced.
+// command wrote. What is neither a file nor a link is never replaced.
 func (r *kubeadmRun) refuseForeign() error {
 	var all []problem
 	for _, p := range r.parts {
 		for i := range p.files {
 			f := &p.files[i]
-			file := filepath.Join(p.place(r.o), f.name)
+			file := filepath.Join(p.place(r.o), f.Name)
 			switch {
 			case p.state == kubeadmKept:
-			case f.folder:
-				all = append(all, problem{file + ": a folder is in its place", "nothing was changed; move it away, or name another DIR"})
+			case f.special != nil:
+				all = append(all, problem{f.special.Error(), "nothing was changed; move it away, or name another DIR"})
 			case r.o.force || f.isOurs(p.record):
 			case p.record != nil && !f.foreign:
 				all = append(all, problem{file + ": somebody changed it since mtlsctl wrote it", foreignHint})
@@ -235,7 +239,7 @@ const foreignHint = "nothing was changed; move it away, name another DIR, or rep
 // isOurs reports whether a file may be written: nothing is in its place, or what
 // was written before, or what would be.
 func (f *kubeadmFile) isOurs(record *kubeadmRecord) bool {
-	return !f.foreign && (f.found == "" || f.data != nil && f.found == sha256Hex(f.data) || record.has(f.name, f.found))
+	return !f.foreign && (f.found == "" || f.data != nil && f.found == sha256Hex(f.data) || record.has(f.Name, f.found))
 }
 
 // fill makes the contents of a part's files.
@@ -299,7 +303,7 @@ func (r *kubeadmRun) leafFiles(p *kubeadmPart) (files [][]byte, err error) {
 	if b.Key == nil {
 		return nil, withHint(fmt.Errorf("%s: the key of certificate %q is not here", p.path, p.name), "make it anew with 'mtlsctl renew %s'", p.name)
 	}
-	if b.Encoding, err = kubeadmEncoding(b.Key.Public()); err != nil {
+	if b.Encoding, err = kubeadm.KeyEncoding(b.Key.Public()); err != nil {
 		return nil, fmt.Errorf("certificate %q: %w", p.name, err)
 	}
 	p.cert, p.source = b.Leaf(), r.leafSource(p.leaf, b)
@@ -326,7 +330,7 @@ func serviceAccountFiles(key crypto.Signer) ([][]byte, error) {
 
 // kubeadmKey writes a key as kubeadm does.
 func kubeadmKey(key crypto.Signer) ([]byte, error) {
-	encoding, err := kubeadmEncoding(key.Public())
+	encoding, err := kubeadm.KeyEncoding(key.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -346,11 +350,11 @@ func (r *kubeadmRun) entry(p *kubeadmPart) (ledger.Export, error) {
 	var files []export.File
 	for _, f := range p.files {
 		if f.data != nil {
-			record.Files[f.name] = sha256Hex(f.data)
-			files = append(files, export.File{Name: f.name, Data: f.data})
+			record.Files[f.Name] = sha256Hex(f.data)
+			files = append(files, export.File{Name: f.Name, Data: f.data})
 		}
 		if f.found != "" {
-			record.Before[f.name] = f.found
+			record.Before[f.Name] = f.found
 		}
 	}
 	file, err := r.exportPath(p)
@@ -393,7 +397,7 @@ func (o *kubeadmOptions) command() string {
 	for _, s := range c.SANs {
 		flag(true, "--api-server-san", s.Value())
 	}
-	flag(services(c) != kubeadm.DefaultServiceCIDR, "--service-cidr", services(c))
+	flag(c.ServiceCIDR() != kubeadm.DefaultServiceCIDR, "--service-cidr", c.ServiceCIDR())
 	flag(c.DNSDomain != kubeadm.DefaultDNSDomain, "--dns-domain", c.DNSDomain)
 	flag(c.Name != kubeadm.DefaultName, "--cluster-name", c.Name)
 	for i, ca := range kubeadmCAs() {
@@ -403,16 +407,5 @@ func (o *kubeadmOptions) command() string {
 	flag(o.validity != 0, "--validity", profiles.FormatValidity(o.validity))
 	flag(o.externalCA, "--external-ca")
 	flag(c.ExternalEtcd, "--external-etcd")
-	for i := range words {
-		words[i] = export.ShellWord(words[i])
-	}
-	return strings.Join(words, " ")
-}
-
-func services(c *kubeadm.Cluster) string {
-	var all []string
-	for _, p := range c.Services {
-		all = append(all, p.String())
-	}
-	return strings.Join(all, ",")
+	return shellLine(words)
 }

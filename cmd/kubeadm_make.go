@@ -17,12 +17,36 @@ import (
 	"github.com/mtlsctl/mtlsctl/pki"
 )
 
-// make does what was planned: authorities, the key of the service accounts,
+// makeAlone does what was planned in its turn, and plans it anew for that, since
+// another run may have done some of it.
+func (r *kubeadmRun) makeAlone(ctx context.Context) (err error) {
+	if r.dir == nil || !slices.ContainsFunc(r.parts, func(p *kubeadmPart) bool { return p.state != kubeadmKept }) {
+		return r.make(ctx)
+	}
+	end, err := r.dir.Turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	return r.make(ctx)
+}
+
+// make does what was planned: modes of keys, authorities, the key of the service accounts,
 // certificates, and then the files, all or none.
 func (r *kubeadmRun) make(ctx context.Context) error {
+	if err := r.closeKeys(); err != nil {
+		return err
+	}
 	done := r.app.patience("Making keys")
 	err := r.issue(ctx)
 	done()
+	var unfinished *pkidir.UnfinishedError
+	if errors.As(err, &unfinished) || r.began && pkidir.IsFull(err) {
+		return withHint(err, "mend the cause and run the same command again: what was made is on record, and it goes on from there")
+	}
 	if err != nil {
 		return err
 	}
@@ -105,6 +129,7 @@ func (r *kubeadmRun) makeAuthorities(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.began = true
 	r.dir, err = r.app.open()
 	return err
 }
@@ -129,7 +154,7 @@ func (r *kubeadmRun) makeServiceAccountKey(ctx context.Context) (err error) {
 	if r.sa != nil && !pki.SamePublicKey(kept.Public(), r.sa.Public()) { // another process was faster
 		return withHint(fmt.Errorf("--sa-key %s: the service accounts of authority %q have another key by now", r.o.saKey, cluster), "run the same command again")
 	}
-	r.sa = kept
+	r.sa, r.began = kept, true
 	r.serviceAccounts().source, err = serviceAccountSource(kept)
 	return err
 }
@@ -174,9 +199,9 @@ func (r *kubeadmRun) write(ctx context.Context) error {
 			switch {
 			case f.isRight():
 			case f.gone:
-				gone = append(gone, filepath.Join(dir, f.name))
+				gone = append(gone, filepath.Join(dir, f.Name))
 			default:
-				places[dir].files = append(places[dir].files, export.File{Name: f.name, Data: f.data, Private: f.private})
+				places[dir].files = append(places[dir].files, export.File{Name: f.Name, Data: f.data, Private: f.Private})
 				force = force || f.found != "" || f.foreign
 			}
 		}

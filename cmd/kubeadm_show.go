@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -72,7 +71,7 @@ func (r *kubeadmRun) json() kubeadmJSON {
 		}
 		for _, f := range p.files {
 			if !f.gone {
-				part.Files = append(part.Files, filepath.Join(p.place(r.o), f.name))
+				part.Files = append(part.Files, filepath.Join(p.place(r.o), f.Name))
 			}
 		}
 		if p.cert != nil && !r.toBeIssued(p) {
@@ -87,7 +86,8 @@ func (r *kubeadmRun) json() kubeadmJSON {
 // toBeIssued reports whether a part's certificate is another than it has now.
 func (r *kubeadmRun) toBeIssued(p *kubeadmPart) bool { return r.o.dryRun && p.order != nil }
 
-// table says what became of each part.
+// table says what became of each part, in lines of at most 100 columns where names
+// are not long.
 func (r *kubeadmRun) table() error {
 	style := r.app.style(r.app.Stdout)
 	paint := map[string]func(string) string{
@@ -95,48 +95,45 @@ func (r *kubeadmRun) table() error {
 	}
 	table := term.Table{Indent: "  "}
 	for _, p := range r.parts {
-		by, until := "", ""
+		by, until, note := p.by, "", p.why
 		if p.leaf != nil {
 			by = "by " + p.by
 		}
 		if p.cert != nil && !r.toBeIssued(p) {
-			until = "until " + day(p.cert.NotAfter)
+			until = "to " + day(p.cert.NotAfter)
 		}
-		table.Row(term.Cell{Text: p.state, Style: paint[p.state]}, p.text(), p.subject(), by, until, p.why)
+		if note == "" {
+			note = p.group()
+		}
+		table.Row(term.Cell{Text: p.state, Style: paint[p.state]}, p.text(), by, until, note)
 	}
 	return table.Write(r.app.Stdout)
 }
 
-// text names the files of a part.
+// text names the files of a part; a certificate with its key has one name.
 func (p *kubeadmPart) text() string {
-	if len(p.files) == 1 {
-		return p.path
+	if p.ca != nil && p.files[1].gone {
+		return p.path + ".crt"
 	}
-	var endings []string
-	for _, f := range p.files {
-		if !f.gone {
-			endings = append(endings, filepath.Ext(f.name))
-		}
-	}
-	return p.path + strings.Join(endings, " ")
+	return p.path
 }
 
-// subject says whom a part stands for: the group as which Kubernetes knows it is
-// after a comma.
-func (p *kubeadmPart) subject() string {
-	switch {
-	case p.leaf != nil:
-		return strings.Join(append([]string{p.leaf.Subject.CommonName}, p.leaf.Subject.Organizations...), ", ")
-	case p.cert != nil:
-		return displayName(p.cert)
-	case p.ca != nil:
-		return p.ca.Name
+// group says as whom Kubernetes knows a part, where the path does not.
+func (p *kubeadmPart) group() string {
+	if p.leaf != nil {
+		return strings.Join(p.leaf.Subject.Organizations, ", ")
 	}
-	return "for tokens of service accounts"
+	if p.ca == nil {
+		return "for service accounts"
+	}
+	return ""
 }
 
 // advise says what comes next.
 func (r *kubeadmRun) advise() {
+	if len(r.left) > 0 {
+		r.app.note("No part of this tree any more, and left alone; remove it when nothing needs it: %s", strings.Join(r.left, " "))
+	}
 	kept := 0
 	for _, p := range r.parts {
 		if p.state == kubeadmKept {
@@ -147,7 +144,11 @@ func (r *kubeadmRun) advise() {
 		r.app.note("This was a dry run: nothing was made.")
 		return
 	}
-	if kept == len(r.parts) {
+	switch {
+	case kept == len(r.parts) && r.closed:
+		r.app.note("Nothing else to do: the rest of the tree is as it should be.")
+		return
+	case kept == len(r.parts):
 		r.app.note("Nothing to do: the tree is as it should be.")
 		return
 	}
@@ -156,7 +157,7 @@ func (r *kubeadmRun) advise() {
 		r.app.note("What runs there reads it when it starts again: API server, controller manager, scheduler, etcd, kubelet.")
 		return
 	}
-	r.app.note("The cluster's first node takes it with: %s", r.o.kubeadmInit())
+	r.app.note("The cluster's first node takes it with: %s", shellLine(r.o.cluster.InitCommand()))
 	if len(r.missing) == 0 {
 		r.app.note("A further one takes it with 'kubeadm join --control-plane', and makes its own kubelet.conf: leave that one out.")
 	}
@@ -173,27 +174,11 @@ func scpHost(host string) string {
 	return host
 }
 
-// kubeadmInit is the command that takes the tree: its defaults are left out.
-func (o *kubeadmOptions) kubeadmInit() string {
-	c := &o.cluster
-	words := []string{"kubeadm", "init", "--kubernetes-version", "v" + c.Version.String(), "--node-name", c.Node,
-		"--apiserver-advertise-address", c.Advertise.String()}
-	flag := func(on bool, flag, value string) {
-		if on {
-			words = append(words, flag, value)
-		}
+// shellLine writes a command as a shell reads it.
+func shellLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = export.ShellWord(w)
 	}
-	flag(c.Port != kubeadm.DefaultPort, "--apiserver-bind-port", fmt.Sprint(c.Port))
-	flag(c.Endpoint.Host != "", "--control-plane-endpoint", c.Endpoint.String())
-	var names []string
-	for _, s := range c.SANs {
-		names = append(names, s.Value())
-	}
-	flag(len(names) > 0, "--apiserver-cert-extra-sans", strings.Join(names, ","))
-	flag(services(c) != kubeadm.DefaultServiceCIDR, "--service-cidr", services(c))
-	flag(c.DNSDomain != kubeadm.DefaultDNSDomain, "--service-dns-domain", c.DNSDomain)
-	for i := range words {
-		words[i] = export.ShellWord(words[i])
-	}
-	return strings.Join(words, " ")
+	return strings.Join(quoted, " ")
 }

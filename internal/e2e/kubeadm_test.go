@@ -237,13 +237,14 @@ func TestKubeadmEtcd(t *testing.T) {
 	s.ok(t, "mtlsctl --pki pki-other kubeadm other --kubernetes-version 1.36.1"+kubeadmFacts)
 	var etcd *process
 	var client string
-	etcdctl := func(identity string) string {
-		line := "etcdctl --dial-timeout 5s --command-timeout 5s --cacert cp1/pki/etcd/ca.crt --endpoints https://" + client
+	etcdctlWithin := func(limit, identity string) string {
+		line := "etcdctl --dial-timeout " + limit + " --command-timeout " + limit + " --cacert cp1/pki/etcd/ca.crt --endpoints https://" + client
 		if identity != "" {
 			line += " --cert " + identity + ".crt --key " + identity + ".key"
 		}
 		return line + " endpoint health"
 	}
+	etcdctl := func(identity string) string { return etcdctlWithin("5s", identity) }
 	onFreePorts(t, 2, func(addresses []string) error {
 		client = addresses[0]
 		etcd = s.start(t, "etcd --logger zap --log-outputs stderr --name cp1 --data-dir data"+
@@ -264,7 +265,7 @@ func TestKubeadmEtcd(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mark := len(etcd.log())
-			s.refused(t, "unhealthy", etcdctl(c.identity))
+			s.refused(t, "unhealthy", etcdctlWithin("2s", c.identity)) // it waits that long
 			etcd.mustLog(t, mark, c.log)
 		})
 	}

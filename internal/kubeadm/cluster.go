@@ -1,15 +1,12 @@
 package kubeadm
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/mtlsctl/mtlsctl/pki"
-	"github.com/mtlsctl/mtlsctl/profiles"
 )
 
 // What kubeadm takes where nothing is said (its package
@@ -48,94 +45,44 @@ type Endpoint struct {
 	Port int    // zero: that of the API server
 }
 
-// ParseEndpoint reads HOST or HOST:PORT. An IPv6 address with a port is in
-// brackets.
-func ParseEndpoint(s string) (Endpoint, error) {
-	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return endpoint(addr.String(), "")
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		host, port = s, ""
-		if strings.Contains(s, ":") {
-			return Endpoint{}, errors.New("write it as k8s.example.com:6443 or 10.0.0.1")
-		}
-	} else if port == "" {
-		return Endpoint{}, errors.New("its port is missing")
-	}
-	return endpoint(host, port)
+// SameFamily reports whether the API server takes its address beside the networks
+// of the services: since 1.24 it must be of the family of the first, which has the
+// service "kubernetes" (gh/kubernetes/kubernetes/pull/106721, and
+// validatePublicIPServiceClusterIPRangeIPFamilies in
+// cmd/kube-apiserver/app/options/validation.go).
+func (c *Cluster) SameFamily() bool {
+	return c.Version.Minor < 24 || c.Advertise.Is4() == c.Services[0].Addr().Is4()
 }
 
-func endpoint(host, port string) (Endpoint, error) {
-	san, err := hostSAN(host)
-	if err != nil {
-		return Endpoint{}, err
+// ServiceCIDR returns the networks of the services as [ParseServices] reads them.
+func (c *Cluster) ServiceCIDR() string {
+	var all []string
+	for _, p := range c.Services {
+		all = append(all, p.String())
 	}
-	e := Endpoint{Host: san.Value()}
-	if port != "" {
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
-			return Endpoint{}, fmt.Errorf("%q is no port", port)
-		}
-		e.Port = int(n)
-	}
-	return e, nil
+	return strings.Join(all, ",")
 }
 
-// hostSAN makes a name of a host, which is not a wildcard.
-func hostSAN(host string) (pki.SAN, error) {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return pki.NewSAN(profiles.KindIP, addr.String())
-	}
-	if strings.HasPrefix(host, "*") {
-		return pki.SAN{}, errors.New("a wildcard is not a host")
-	}
-	return pki.NewSAN(profiles.KindDNS, host)
-}
-
-// ParseSAN reads a further name of the API server: a DNS name or an IP address.
-func ParseSAN(s string) (pki.SAN, error) {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		return pki.NewSAN(profiles.KindIP, addr.String())
-	}
-	return pki.NewSAN(profiles.KindDNS, s)
-}
-
-// ParseNode reads the name of a node: the rules are those of DNS, in lower case
-// (gh/kubernetes/kubernetes pkg/apis/core/validation, ValidateNodeName).
-func ParseNode(s string) (string, error) {
-	if s != strings.ToLower(s) {
-		return "", errors.New("nodes have names in lower case")
-	}
-	if _, err := pki.NewSAN(profiles.KindDNS, s); err != nil {
-		return "", err
-	}
-	if strings.HasPrefix(s, "*") || strings.ContainsFunc(s, func(r rune) bool { return r == '_' || r > 127 }) {
-		return "", errors.New("write letters, digits, dashes and dots")
-	}
-	return s, nil
-}
-
-// ParseServices reads the network of the services, or two for a cluster of both
-// families, with a comma between them.
-func ParseServices(s string) (all []netip.Prefix, err error) {
-	for _, word := range strings.Split(s, ",") {
-		p, err := netip.ParsePrefix(strings.TrimSpace(word))
-		if err != nil {
-			return nil, errors.New("write it as 10.96.0.0/12, or 10.96.0.0/12,fd00:10:96::/112 for both families")
+// InitCommand returns the words of the command by which the cluster's first node
+// takes the tree: what kubeadm takes by itself is left out.
+func (c *Cluster) InitCommand() []string {
+	words := []string{"kubeadm", "init", "--kubernetes-version", "v" + c.Version.String(), "--node-name", c.Node,
+		"--apiserver-advertise-address", c.Advertise.String()}
+	flag := func(on bool, flag, value string) {
+		if on {
+			words = append(words, flag, value)
 		}
-		if p != p.Masked() {
-			return nil, fmt.Errorf("%s is an address in a network, which is %s", word, p.Masked())
-		}
-		if !p.Contains(p.Addr().Next()) {
-			return nil, fmt.Errorf("%s has no room for services", p)
-		}
-		all = append(all, p)
 	}
-	if len(all) > 2 || len(all) == 2 && all[0].Addr().Is4() == all[1].Addr().Is4() {
-		return nil, errors.New("give one network, or one of each family")
+	flag(c.Port != DefaultPort, "--apiserver-bind-port", strconv.Itoa(c.Port))
+	flag(c.Endpoint.Host != "", "--control-plane-endpoint", c.Endpoint.String())
+	var names []string
+	for _, s := range c.SANs {
+		names = append(names, s.Value())
 	}
-	return all, nil
+	flag(len(names) > 0, "--apiserver-cert-extra-sans", strings.Join(names, ","))
+	flag(c.ServiceCIDR() != DefaultServiceCIDR, "--service-cidr", c.ServiceCIDR())
+	flag(c.DNSDomain != DefaultDNSDomain, "--service-dns-domain", c.DNSDomain)
+	return words
 }
 
 // serviceIP is the address of the service "kubernetes": the first of the first

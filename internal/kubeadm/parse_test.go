@@ -1,6 +1,7 @@
 package kubeadm
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,7 +34,7 @@ func TestParseEndpoint(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
 		"k8s.example.com": "k8s.example.com", "k8s.example.com:443": "k8s.example.com:443", "10.0.0.5": "10.0.0.5", "10.0.0.5:6443": "10.0.0.5:6443",
-		"fd00::5": "fd00::5", "[fd00::5]": "fd00::5", "[fd00::5]:6443": "[fd00::5]:6443", "LB": "lb",
+		"fd00::5": "fd00::5", "[fd00::5]": "fd00::5", "[fd00::5]:6443": "[fd00::5]:6443", "LB": "lb", "127.0.0.1:6443": "127.0.0.1:6443",
 	} {
 		e, err := ParseEndpoint(s)
 		if err != nil || e.String() != want {
@@ -43,9 +44,70 @@ func TestParseEndpoint(t *testing.T) {
 			t.Errorf("%s is not read as it is written: %v, %v", e, again, err)
 		}
 	}
-	for _, s := range []string{"", ":6443", "k8s.example.com:", "k8s.example.com:0", "k8s.example.com:65536", "https://k8s.example.com", "*.example.com", "a b", "a:b:c"} {
+	for _, s := range []string{"", ":6443", "k8s.example.com:", "k8s.example.com:0", "k8s.example.com:65536", "https://k8s.example.com", "*.example.com", "a b", "a:b:c",
+		"k8s_x", "k8s_x:6443", "-k8s", "k8s.-x", "10.0.0.256", "fd00::5%eth0", strings.Repeat("a", 64) + ".example.com"} {
 		if e, err := ParseEndpoint(s); err == nil {
 			t.Errorf("%q: %v", s, e)
+		}
+	}
+}
+
+func TestParseAdvertise(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"10.0.0.11": "10.0.0.11", "fd00::11": "fd00::11", "::ffff:10.0.0.11": "10.0.0.11", "203.0.113.7": "203.0.113.7"} {
+		if a, err := ParseAdvertise(s); err != nil || a.String() != want {
+			t.Errorf("%s: %v, %v", s, a, err)
+		}
+	}
+	for s, want := range map[string]string{
+		"": "write an IP", "cp1": "write an IP", "10.0.0.11:6443": "write an IP", "10.0.0.0/8": "write an IP", "fd00::11%eth0": "write an IP", "010.0.0.11": "write an IP",
+		"127.0.0.1": "cannot reach", "::1": "cannot reach", "0.0.0.0": "cannot reach", "::": "cannot reach", "224.0.0.1": "cannot reach", "ff02::1": "cannot reach",
+		"169.254.1.1": "cannot reach", "fe80::1": "cannot reach", "255.255.255.255": "cannot reach", "::ffff:127.0.0.1": "cannot reach",
+	} {
+		if a, err := ParseAdvertise(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v", s, a, err)
+		}
+	}
+}
+
+func TestParsePort(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]int{"1": 1, "6443": 6443, "65535": 65535} {
+		if n, err := ParsePort(s); err != nil || n != want {
+			t.Errorf("%s: %d, %v", s, n, err)
+		}
+	}
+	for _, s := range []string{"", "0", "65536", "-1", "https", "+1"} {
+		if n, err := ParsePort(s); err == nil {
+			t.Errorf("%q: %d", s, n)
+		}
+	}
+}
+
+func TestParseDomain(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"cluster.local": "cluster.local", "k8s.lan": "k8s.lan", "lan": "lan", "K8s.Lan": "k8s.lan"} {
+		if d, err := ParseDomain(s); err != nil || d != want {
+			t.Errorf("%s: %q, %v", s, d, err)
+		}
+	}
+	for _, s := range []string{"", "*.lan", "k8s_x.lan", "10.0.0.1", "-lan", "a..b", "a b", "lan."} {
+		if d, err := ParseDomain(s); err == nil {
+			t.Errorf("%q: %q", s, d)
+		}
+	}
+}
+
+func TestParseSAN(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"api.example.com": "api.example.com", "*.example.com": "*.example.com", "API": "api", "10.0.0.5": "10.0.0.5", "fd00::0005": "fd00::5"} {
+		if n, err := ParseSAN(s); err != nil || n.Value() != want {
+			t.Errorf("%s: %v, %v", s, n, err)
+		}
+	}
+	for _, s := range []string{"", "api_x", "*", "a.*.example.com", "a@example.com", "https://api.example.com", "api:6443"} {
+		if n, err := ParseSAN(s); err == nil {
+			t.Errorf("%q: %v", s, n)
 		}
 	}
 }
@@ -66,7 +128,8 @@ func TestParseNode(t *testing.T) {
 
 func TestParseServices(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]string{"10.96.0.0/12": "10.96.0.1", "fd00::/112": "fd00::1", "10.0.0.0/16, fd00::/112": "10.0.0.1", "fd00::/112,10.0.0.0/16": "fd00::1"} {
+	for s, want := range map[string]string{"10.96.0.0/12": "10.96.0.1", "fd00::/112": "fd00::1", "10.0.0.0/16, fd00::/112": "10.0.0.1", "fd00::/112,10.0.0.0/16": "fd00::1",
+		"10.0.0.16/28": "10.0.0.17", "fd00::/124": "fd00::1", "fd00::/108": "fd00::1"} {
 		all, err := ParseServices(s)
 		if err != nil {
 			t.Errorf("%s: %v", s, err)
@@ -77,7 +140,12 @@ func TestParseServices(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"": "write it as", "10.96.0.0": "write it as", "10.96.0.1/12": "which is 10.96.0.0/12", "10.0.0.1/32": "no room",
+		"": "write it as", "10.96.0.0": "write it as", "10.96.0.1/12": "which is 10.96.0.0/12", "10.0.0.1/32": "too small",
+		"10.0.0.0/30": "10.0.0.0/30 is too small: kubeadm takes a /28 or larger", "10.0.0.0/29": "too small",
+		"fd00::/125": "fd00::/125 is too small: kubeadm takes a /124 or larger", "10.0.0.0/8": "10.0.0.0/8 is too large: kubeadm takes a /12 or smaller",
+		"10.96.0.0/11": "too large", "fd00::/107": "fd00::/107 is too large: kubeadm takes a /108 or smaller", "fd00::/64": "too large",
+		"10.96.0.0/12,fd00::/64": "fd00::/64 is too large", "::ffff:10.96.0.0/112": "write it as", "fd00::/112,fd01::/112": "one of each family",
+		"10.96.0.0/12,": "write it as", "fd00::1/112": "which is fd00::/112",
 		"10.0.0.0/16,10.1.0.0/16": "one of each family", "10.0.0.0/16,fd00::/112,fd01::/112": "one of each family",
 	} {
 		if all, err := ParseServices(s); err == nil || !strings.Contains(err.Error(), want) {
@@ -108,6 +176,24 @@ func FuzzParse(f *testing.F) {
 		if n, err := ParseNode(s); err == nil && n != s {
 			t.Errorf("node %q: %q", s, n)
 		}
-		_, _ = ParseSAN(s)
+		if all, err := ParseServices(s); err == nil {
+			written := (&Cluster{Services: all}).ServiceCIDR()
+			if again, err := ParseServices(written); err != nil || !slices.Equal(again, all) {
+				t.Errorf("services %q: %s, then %v, %v", s, written, again, err)
+			}
+		}
+		if n, err := ParseSAN(s); err == nil {
+			if again, err := ParseSAN(n.Value()); err != nil || again.Value() != n.Value() {
+				t.Errorf("name %q: %v, then %v, %v", s, n, again, err)
+			}
+		}
+		if d, err := ParseDomain(s); err == nil {
+			if again, err := ParseDomain(d); err != nil || again != d {
+				t.Errorf("domain %q: %s, then %s, %v", s, d, again, err)
+			}
+		}
+		if a, err := ParseAdvertise(s); err == nil && !a.IsGlobalUnicast() {
+			t.Errorf("address %q: %v", s, a)
+		}
 	})
 }

@@ -2,7 +2,9 @@ package kubeadm
 
 import (
 	"crypto/x509"
+	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -228,6 +230,116 @@ func TestUsages(t *testing.T) {
 		}
 		if got := l.Profile.KeyUsageFor(profiles.RSA2048); got != want {
 			t.Errorf("%s: RSA key usage %b, want %b", l.Name, got, want)
+		}
+	}
+}
+
+// The service "kubernetes" has an address of the first network, and leads to the
+// advertised one.
+func TestSameFamily(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		version, advertise, services string
+		want                         bool
+	}{
+		{"1.36.1", "10.0.0.11", "10.96.0.0/12", true},
+		{"1.36.1", "10.0.0.11", "10.96.0.0/12,fd00::/112", true},
+		{"1.36.1", "fd00::11", "fd00::/112,10.96.0.0/12", true},
+		{"1.36.1", "fd00::11", "10.96.0.0/12", false},
+		{"1.24.0", "10.0.0.11", "fd00::/112,10.96.0.0/12", false},
+		{"1.23.17", "10.0.0.11", "fd00::/112,10.96.0.0/12", true},
+	} {
+		c := cluster(t, tt.version)
+		var err error
+		if c.Services, err = ParseServices(tt.services); err != nil {
+			t.Fatal(err)
+		}
+		if c.Advertise, err = ParseAdvertise(tt.advertise); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.SameFamily(); got != tt.want {
+			t.Errorf("%v: %t", tt, got)
+		}
+	}
+}
+
+func TestInitCommand(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, "1.36.1")
+	c.Endpoint = Endpoint{}
+	const least = "kubeadm init --kubernetes-version v1.36.1 --node-name cp1 --apiserver-advertise-address 10.0.0.11"
+	if got := strings.Join(c.InitCommand(), " "); got != least {
+		t.Error(got)
+	}
+	san, err := ParseSAN("api.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Port, c.Endpoint, c.SANs, c.DNSDomain = 8443, Endpoint{"lb.example.com", 443}, []pki.SAN{san, san}, "k8s.lan"
+	c.Services = append(c.Services, netip.MustParsePrefix("fd00::/112"))
+	const most = least + " --apiserver-bind-port 8443 --control-plane-endpoint lb.example.com:443 --apiserver-cert-extra-sans api.example.com,api.example.com" +
+		" --service-cidr 10.96.0.0/12,fd00::/112 --service-dns-domain k8s.lan"
+	if got := strings.Join(c.InitCommand(), " "); got != most {
+		t.Error(got)
+	}
+}
+
+// paths returns the files of a tree, with what is private about them.
+func paths(place string, files []File) (all []string) {
+	for _, f := range files {
+		all = append(all, fmt.Sprintf("%s/%s %t %t", path.Dir(place), f.Name, f.Private, f.Key))
+	}
+	return all
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	leaves, err := cluster(t, "1.36.1").Leaves()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Concat(paths(EtcdCA.Path, EtcdCA.Files()), paths(ServiceAccounts, ServiceAccountFiles()),
+		paths(leaves[0].Path, leaves[0].Files()), paths(leaves[7].Path, leaves[7].Files()))
+	want := []string{
+		"pki/etcd/ca.crt false false", "pki/etcd/ca.key true true", "pki/sa.pub true false", "pki/sa.key true true",
+		"pki/apiserver.crt false false", "pki/apiserver.key true true", "./admin.conf true true",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	etcd := []string{"pki/etcd/ca", "pki/etcd/server", "pki/etcd/peer", "pki/etcd/healthcheck-client", "pki/apiserver-etcd-client"}
+	for name, tt := range map[string]struct {
+		version  string
+		external bool
+		want     []string
+	}{
+		"new":           {"1.36.1", false, nil},
+		"old":           {"1.28.15", false, []string{"super-admin.conf"}},
+		"external":      {"1.36.1", true, etcd},
+		"old, external": {"1.28.15", true, append(slices.Clone(etcd), "super-admin.conf")},
+	} {
+		c := cluster(t, tt.version)
+		c.ExternalEtcd = tt.external
+		all, err := c.Leftovers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range all {
+			got = append(got, l.Path)
+			if want := 2 - strings.Count(l.Path, ".conf"); len(l.Files) != want {
+				t.Errorf("%s: %s has %d files", name, l.Path, len(l.Files))
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if c.ExternalEtcd != tt.external {
+			t.Errorf("%s: the cluster was changed", name)
 		}
 	}
 }
