@@ -31,7 +31,7 @@ test:
 # some thousand processes in one PKI directory.
 .PHONY: stress
 stress:
-	MTLSCTL_STRESS=1 go test -timeout 30m -count 1 -v -run '^(TestKilledAtEachWrite|TestCrowd)$$' ./cmd
+	MTLSCTL_STRESS=1 go test -timeout 30m -count 1 -v -run '^(TestKilledAtEachWrite|TestKilled|TestFullDisk|TestCrowd)$$' ./cmd
 
 # The race detector needs cgo, so a C compiler.
 .PHONY: race

@@ -81,6 +81,9 @@ func TestKilled(t *testing.T) {
 			}
 			setup()
 			step := max(tt.step, 700*time.Microsecond)
+			if tt.run[0] == "apply" && os.Getenv(envStress) == "" { // it takes so long
+				step *= 4
+			}
 			survived := 0
 			for try := 0; survived < 3 && try < 200; try++ {
 				if tt.fresh && try > 0 {

@@ -266,7 +266,7 @@ func TestMergeErrors(t *testing.T) {
 		"a shared user":            {"users:\n- name: alice@example.com\n  user: &x {token: a}\n- name: b\n  user: *x\n", `line 2: user "alice@example.com" shares what it holds with others: change it by hand`},
 		"a user shared with":       {"users:\n- name: b\n  user: &x {token: a}\n- name: alice@example.com\n  user: *x\n", `line 4: user "alice@example.com" shares what it holds with others: change it by hand`},
 		"a user by a merge key":    {"users:\n- name: alice@example.com\n  user:\n    <<: {token: a}\n", `line 2: user "alice@example.com" shares what it holds with others: change it by hand`},
-		"what the library garbles": {"x: >\n\n  a\n\n   b\n", "it cannot be changed without harm, so change it by hand"},
+		"what the library garbles": {"kind: Config\nx: >\n\n  a\n\n   b\n", "it cannot be changed without harm, so change it by hand"},
 		"an anchor that is lost":   {"users:\n- name: alice@example.com\n  user: {token: &x a}\n- name: *x\n", "it cannot be changed without harm, so change it by hand"},
 	} {
 		t.Run(name, func(t *testing.T) {
