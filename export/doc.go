@@ -3,8 +3,12 @@
 // [Formats]. A format is a struct whose exported fields are its options; its
 // zero value has the strict defaults.
 //
-// [CertManagerSecret] is none of them: it is written for a manifest, of which it
-// takes more than options.
+// A [Consumer] is a program that bundles go to. The table of them, consumers.go,
+// says which formats each takes for certificates of which [Role], in which
+// [Layout], what it refuses, and the lines of its configuration.
+//
+// [CertManagerSecret] is no format: it is written for a manifest, of which it takes more
+// than options.
 //
 // The package works in memory: it writes no file, asks for no password, prints
 // nothing and encrypts nothing by itself. Encryption is go-pkcs12's and
