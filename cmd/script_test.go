@@ -79,6 +79,11 @@ func scriptMain() {
 	context.AfterFunc(ctx, stop)
 	code := cmd.Main(ctx, os.Args[1:], env)
 	stop()
+	if os.Getenv(envTTY) != "" {
+		// When this process ends, testscript closes the terminal, whether it has read
+		// all of it or not, and a terminal does not tell its writer.
+		time.Sleep(50 * time.Millisecond)
+	}
 	if exit != "" {
 		must(os.WriteFile(exit, []byte(strconv.Itoa(code)), 0o600))
 	}
