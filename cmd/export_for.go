@@ -182,6 +182,8 @@ func (a *app) configLines(o *exportOptions, made madeExport, format string, path
 		p.Object, p.Namespace = f.Name, f.Namespace
 	case export.ConfigMap:
 		p.Object, p.Namespace = f.Name, f.Namespace
+	case export.Truststore:
+		p.StoreType = f.Type
 	}
 	for _, c := range o.consumers {
 		configs = append(configs, c.Config(&p))

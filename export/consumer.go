@@ -296,6 +296,8 @@ type Placement struct {
 	Object    string   // name of the Secret or ConfigMap
 	Namespace string   // its; may be empty
 	CRL       bool     // there is a CRL in it
+	// StoreType is that of a truststore; empty: [StoreP12].
+	StoreType StoreType
 }
 
 // Path returns the path of the file of that name, or else of the first whose name

@@ -125,7 +125,7 @@ func curlConfig(p *Placement) string {
 // javaConfig is a file of arguments: `java @FILE` (JDK Tool Specifications, java).
 func javaConfig(p *Placement) string {
 	kind := "PKCS12"
-	if p.Format == "jks" || path.Ext(p.file()) == ".jks" {
+	if p.Format == "jks" || p.StoreType == StoreJKS {
 		kind = "JKS"
 	}
 	file, shown := inArgFile(p.file()), ShellWord(p.file())
